@@ -1,0 +1,104 @@
+// Firewalls, in their own languages. PURE: a member says what to run, daemon/enforcer.ts runs it. A banaction is anything
+// with a ban and an unban. Each promises: idempotent (banning what is banned and unbanning what is not succeed); touches
+// only what carries our name; hosts and prefixes in separate places; `list` reads back exactly what `ban` put there, so that
+// the state can be compared; never a shell; only canonical addresses and typed ports reach a command.
+
+import type { ZodType } from "zod";
+import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
+
+export interface BanAction {
+  readonly name: string;
+  readonly summary: string;
+  /** Programs without which it cannot work, looked up by Programs.find; [] for files, HTTP and print. */
+  readonly needs: readonly string[];
+  /** Which targets it can shut out. */
+  readonly can: {
+    readonly v4: boolean;
+    readonly v6: boolean;
+    readonly prefix: boolean;
+    readonly id: boolean;
+  };
+  /** True when one entry serves all jails (hosts.deny, route, cloudflare, all ports): the enforcer keeps it until the last ban ends. */
+  readonly shared: boolean;
+  /** True when the kernel (or service) itself ends a ban at its time. */
+  readonly expires: boolean;
+  /** The options a user may give it, strict. */
+  readonly options: ZodType;
+  start(jail: JailSetup): readonly Step[];
+  ban(jail: JailSetup, bans: readonly Standing[], now: Time): readonly Step[];
+  unban(jail: JailSetup, targets: readonly Target[]): readonly Step[];
+  /** Takes away everything `start` and `ban` made for this jail. */
+  stop(jail: JailSetup): readonly Step[];
+  /** How to ask what stands; undefined where it cannot be asked (then every start bans anew). */
+  list(jail: JailSetup): Listing | undefined;
+}
+
+/** What a banaction may know of a jail. */
+export interface JailSetup {
+  readonly jail: JailName;
+  readonly port: Jail["port"];
+  readonly protocol: Jail["protocol"];
+  readonly chain: Jail["chain"];
+  readonly blocktype: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** A ban as a banaction sees it. */
+export interface Standing {
+  readonly target: Target;
+  readonly until: Time | "forever";
+  readonly ban?: Ban;
+}
+
+/** One thing to do, in order. The enforcer batches neighbouring steps for the same interpreter into one write. */
+export type Step =
+  /** Text for a long-lived interpreter: `nft -i`, `iptables-restore --noflush`, `ip6tables-restore --noflush`, `ipset -`. */
+  | {
+      readonly kind: "script";
+      readonly interpreter: Interpreter;
+      readonly text: string;
+      readonly ignore?: RegExp;
+    }
+  /** One program run; `ok` lists exit codes that count as success beside 0; `ignore` matches stderr that means "already so". */
+  | {
+      readonly kind: "run";
+      readonly command: readonly string[];
+      readonly stdin?: string;
+      readonly env?: Readonly<Record<string, string>>;
+      readonly timeoutMs?: number;
+      readonly ok?: readonly number[];
+      readonly ignore?: RegExp;
+    }
+  /** A file edited between our own marks, replaced atomically. `edit` is pure. */
+  | {
+      readonly kind: "edit";
+      readonly path: string;
+      readonly mode: number;
+      readonly edit: (text: string) => string;
+    }
+  /** An HTTP call; `ok` judges the answer. */
+  | {
+      readonly kind: "http";
+      readonly method: string;
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body?: string;
+      readonly ok?: (status: number, body: string) => boolean;
+    }
+  /** Text for people: dry run. */
+  | { readonly kind: "say"; readonly text: string };
+
+export type Interpreter = "nft" | "iptables-restore" | "ip6tables-restore" | "ipset";
+
+export interface Listing {
+  readonly step: Extract<Step, { kind: "run" | "http" }> | { readonly kind: "read"; readonly path: string };
+  /** Reads the answer: what stands, with the time left where it is told. Undefined when our structure itself is missing. */
+  read(answer: string, code: number, now: Time): readonly Found[] | undefined;
+}
+
+export interface Found {
+  readonly target: Target;
+  readonly until: Time | "forever" | undefined;
+  /** Packets dropped, where it counts. */
+  readonly packets?: number;
+}

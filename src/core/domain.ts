@@ -1,0 +1,314 @@
+// The nouns of f2b, in the order in which data travels: address → line → filter → failure → jail → ban → decision →
+// record. Readonly throughout; kinds are discriminated unions; checked strings are brands that only their parser makes.
+
+declare const brand: unique symbol;
+type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** Canonical text of one IP address: dotted quad, or RFC 5952; v4-mapped is folded to v4. Made by `parseAddress` only. */
+export type Address = Brand<string, "Address">;
+/** Canonical text of a network with host bits zero, such as "192.0.2.0/24". Made by `parsePrefix` only. */
+export type Prefix = Brand<string, "Prefix">;
+/** What a filter's <F-ID> captured: banned as it is, by banactions that can. */
+export type FailureId = Brand<string, "FailureId">;
+/** Whom a ban is about. */
+export type Target =
+  | { readonly kind: "address"; readonly text: Address; readonly family: 4 | 6 }
+  | { readonly kind: "prefix"; readonly text: Prefix; readonly family: 4 | 6 }
+  | { readonly kind: "id"; readonly text: FailureId };
+
+/** [A-Za-z0-9_.-]{1,64}, checked by config. */
+export type JailName = Brand<string, "JailName">;
+/** Milliseconds since the epoch, UTC. */
+export type Time = number;
+export type Seconds = number;
+/** A length of time that may never end. */
+export type Span = Seconds | "forever";
+
+// ---------------------------------------------------------------------------------------------------------------- lines
+
+/**
+ * Where a source stood after a chunk, so that reading can go on there after a restart.
+ * `fingerprint` is a hash of up to 64 bytes before `offset`; together with dev and ino it tells a rotated file from a regrown one.
+ */
+export type Position =
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly dev: number;
+      readonly ino: number;
+      readonly offset: number;
+      readonly fingerprint: string;
+    }
+  | { readonly kind: "journald"; readonly cursor: string; readonly at: Time };
+
+/** One record of systemd's journal, already checked to be decoded text. One entry is one record, whatever it holds. */
+export interface JournaldEntry {
+  readonly message: string;
+  readonly identifier: string;
+  readonly pid: string | undefined;
+  readonly host: string;
+  readonly at: Time;
+  /** The trusted fields (names beginning with "_"), for rules that must not believe what a client wrote. */
+  readonly trusted: Readonly<Record<string, string>>;
+}
+
+// --------------------------------------------------------------------------------------------------------------- filter
+
+/** How a line's head looks; "auto" tries what the log formats know. See core/logformat.ts for each. */
+export type LineFormat = string;
+
+/** A filter as data: what a jail file's [filter] says after mode and parameters have been applied. */
+export interface Filter {
+  readonly name: string;
+  readonly format: LineFormat;
+  /** Anchored expression for the program name in a syslog header; undefined: any. */
+  readonly program: string | undefined;
+  readonly prefregex: readonly string[];
+  readonly failregex: readonly string[];
+  readonly ignoreregex: readonly string[];
+  readonly datepattern: readonly string[];
+  readonly maxlines: number;
+  /** Lines of one session tied together; undefined when each line stands alone. */
+  readonly session: SessionRule | undefined;
+  /** For format "json": dotted paths of the fields. */
+  readonly json: JsonPaths | undefined;
+  readonly logencoding: string;
+  /** Reason why whoever can write text into this log can forge a record; undefined: cannot. */
+  readonly forgeable: string | undefined;
+  /** Reason why the peer address in this log can be spoofed (connectionless transport); undefined: cannot. */
+  readonly spoofable: string | undefined;
+  /** True when the expressions come from the user: they are proven safe or run in a process of their own. */
+  readonly own: boolean;
+}
+
+export interface SessionRule {
+  /** Where the key comes from: "pid" of the header, or an expression with one group <F-MLFID>. */
+  readonly key: string;
+  /** Seconds after which an unfinished session is forgotten. */
+  readonly expire: Seconds;
+}
+
+export interface JsonPaths {
+  readonly address: readonly string[];
+  readonly user: readonly string[];
+  readonly message: readonly string[];
+  readonly time: readonly string[];
+}
+
+/** One matched attempt. `host` is the address to blame; `target` is what would be banned for it. */
+export interface Failure {
+  readonly target: Target;
+  readonly user?: string;
+  readonly users?: readonly string[];
+  /** When it counts: arrival while following, the log's own time for backlog. */
+  readonly at: Time;
+  /** The line as read (latin-1 view already decoded), capped. */
+  readonly line: string;
+  /** How many attempts this stands for; at least 1. */
+  readonly attempts: number;
+  /** Index of the failregex in the effective filter. */
+  readonly regex: number;
+  /** <F-…> captures of one's own, names in lower case. */
+  readonly captures?: Readonly<Record<string, string>>;
+}
+
+// ----------------------------------------------------------------------------------------------------------------- jail
+
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+export type Protocol = "tcp" | "udp" | "sctp" | "dccp" | "icmp" | "all";
+
+/** bantime and its increments; `base` is the first ban's length. */
+export interface BanTime {
+  readonly base: Span;
+  readonly increment: boolean;
+  readonly factor: number;
+  readonly multipliers: readonly number[] | undefined;
+  /** Named growth curve used when there are no multipliers. */
+  readonly formula: "double" | "exponential" | "linear" | "constant";
+  readonly maxtime: Seconds | undefined;
+  readonly rndtime: Seconds;
+  readonly overalljails: boolean;
+}
+
+export interface IgnorePolicy {
+  /** Addresses, prefixes, host names, "file:/path"; as written. */
+  readonly ignoreip: readonly string[];
+  readonly ignoreself: boolean;
+  /** Argument list; values reach it as environment and JSON on standard input; exit 0 means ignore. */
+  readonly ignorecommand: readonly string[] | undefined;
+  readonly ignorecache:
+    | { readonly key: string; readonly maxCount: number; readonly maxTime: Seconds }
+    | undefined;
+}
+
+/** Which prefix of an address failures are counted under, and when the whole prefix is banned. */
+export interface PrefixPolicy {
+  /** Failures of one IPv4 /count4 resp. IPv6 /count6 add up. 32 and 64 by default. */
+  readonly count4: number;
+  readonly count6: number;
+  /** Steps in order: once `members` distinct targets inside /bits are banned, /bits itself is. */
+  readonly ladder: readonly { readonly family: 4 | 6; readonly bits: number; readonly members: number }[];
+}
+
+/** Many addresses trying few times each against one service (or one user) are one campaign. */
+export interface CampaignPolicy {
+  readonly addresses: number;
+  readonly failures: number;
+  readonly window: Seconds;
+  /** maxretry while a campaign lasts. */
+  readonly maxretry: number;
+  readonly per: "user" | "jail";
+}
+
+/** A member of a registry with the options the user gave it: banactions and notifications alike. */
+export interface Use {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** A jail with every setting resolved: what the daemon runs. */
+export interface Jail {
+  readonly name: JailName;
+  readonly enabled: boolean;
+  readonly summary: string;
+  readonly filter: Filter;
+  readonly mode: string;
+  readonly logpath: readonly string[];
+  readonly backend: "auto" | "inotify" | "polling" | "systemd" | "events";
+  readonly journalmatch: readonly string[];
+  readonly logtimezone: string | undefined;
+  readonly usedns: "yes" | "warn" | "no" | "raw";
+  readonly maxretry: number;
+  readonly findtime: Seconds;
+  readonly maxmatches: number;
+  readonly bantime: BanTime;
+  readonly ignore: IgnorePolicy;
+  readonly prefix: PrefixPolicy;
+  readonly campaign: CampaignPolicy | undefined;
+  /** Proxies that may say in a forwarded-for field who the client was. */
+  readonly trustedproxies: readonly string[];
+  readonly banaction: readonly Use[];
+  readonly notify: readonly string[];
+  readonly port: readonly PortRange[] | "all";
+  readonly protocol: readonly Protocol[];
+  readonly chain: readonly string[];
+  readonly blocktype: string;
+  readonly acceptForgeable: boolean;
+  readonly acceptSpoofable: boolean;
+  /** What becomes of standing bans when the jail is removed by a reload. */
+  readonly onremove: "keep" | "unban";
+}
+
+// ------------------------------------------------------------------------------------------------------------------ ban
+
+export interface Ban {
+  readonly jail: JailName;
+  readonly target: Target;
+  readonly since: Time;
+  readonly until: Time | "forever";
+  /** 1 for the first ban of this target, and so on; what increments count. */
+  readonly nth: number;
+  readonly cause: BanCause;
+  readonly failures: number;
+  /** The last matched lines, capped by maxmatches. */
+  readonly lines: readonly string[];
+  readonly user?: string;
+  /** Reason given by an operator or an importer. */
+  readonly note?: string;
+}
+
+export type BanCause = "failures" | "operator" | "recidive" | "prefix" | "campaign" | "import";
+
+/** Every outcome carries its reason, so that explain, regex and debug logs can say why nothing happened. */
+export type Decision =
+  | { readonly kind: "ban"; readonly ban: Ban; readonly folds: readonly Target[]; readonly reason: string }
+  | { readonly kind: "unban"; readonly jail: JailName; readonly target: Target; readonly reason: UnbanReason }
+  | { readonly kind: "none"; readonly reason: string };
+
+export type UnbanReason = "expired" | "operator" | "ignored" | "folded" | "removed" | "login";
+
+// -------------------------------------------------------------------------------------------------------------- records
+
+/** Failures of one target inside findtime, oldest first; the exact sliding window. */
+export interface WindowSnapshot {
+  readonly key: string;
+  /** [time, attempts] pairs, oldest first. */
+  readonly hits: readonly (readonly [Time, number])[];
+  readonly lines: readonly string[];
+  readonly user?: string;
+}
+
+/**
+ * How far into a source a ban has already judged: when lines of that source are read again after a crash, failures of the
+ * ban's target at or before this offset (resp. journald time) are known and do not count.
+ */
+export type Seen =
+  | { readonly source: string; readonly ino: number; readonly offset: number }
+  | { readonly source: string; readonly at: Time };
+
+/** One line of the journal (f2b's own state file). State is the fold of these by `apply` in core/state.ts. */
+export type JournalRecord =
+  | { readonly t: "ban"; readonly ban: Ban; readonly seen?: Seen }
+  | {
+      readonly t: "extend";
+      readonly jail: JailName;
+      readonly target: Target;
+      readonly until: Time | "forever";
+      readonly at: Time;
+    }
+  | {
+      readonly t: "unban";
+      readonly jail: JailName;
+      readonly target: Target;
+      readonly at: Time;
+      readonly reason: UnbanReason;
+    }
+  | { readonly t: "forget"; readonly target: Target; readonly at: Time }
+  | {
+      readonly t: "set";
+      readonly jail: JailName | "daemon";
+      readonly key: string;
+      readonly value: unknown;
+      readonly at: Time;
+    }
+  | { readonly t: "checkpoint"; readonly checkpoint: Checkpoint };
+
+export interface Checkpoint {
+  readonly at: Time;
+  /** The kernel's boot id, so that a clock that was wrong at boot is noticed. */
+  readonly boot: string;
+  readonly positions: Readonly<Record<string, Position>>;
+  readonly windows: Readonly<Record<string, readonly WindowSnapshot[]>>;
+  readonly totals: Readonly<Record<string, JailTotals>>;
+}
+
+export interface JailTotals {
+  readonly failed: number;
+  readonly banned: number;
+  /** [day as YYYY-MM-DD, failures, bans], last 31 days. */
+  readonly days: readonly (readonly [string, number, number])[];
+}
+
+// ------------------------------------------------------------------------------------------------------- expected faults
+
+/** An expected failure is a value: what is wrong, why, what to do. One place turns it into text and an exit code. */
+export interface Fault {
+  readonly what: string;
+  readonly why?: string;
+  readonly fix?: string;
+  readonly at?: Place;
+}
+
+/** A place in a file, 1-based line and column. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Result<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
