@@ -102,3 +102,6 @@ export interface Found {
   /** Packets dropped, where it counts. */
   readonly packets?: number;
 }
+
+/** Every banaction, by the name one writes in `banaction = "…"`. Adding one: its file and one line here. */
+export const banactions: Readonly<Record<string, BanAction>> = {};

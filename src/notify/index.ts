@@ -63,3 +63,6 @@ export interface Notifier<Options = unknown> {
   /** Resolves when accepted by the other side; rejects with an Error whose message is safe to show. */
   send(message: Message, options: Options, system: System): Promise<void>;
 }
+
+/** Every notifier, by the `type` one writes in `[notify.NAME]`. Adding one: its file and one line here. */
+export const notifiers: Readonly<Record<string, Notifier>> = {};
