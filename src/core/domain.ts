@@ -226,7 +226,10 @@ export type BanCause = "failures" | "operator" | "recidive" | "prefix" | "campai
 export type Decision =
   | { readonly kind: "ban"; readonly ban: Ban; readonly folds: readonly Target[]; readonly reason: string }
   | { readonly kind: "unban"; readonly jail: JailName; readonly target: Target; readonly reason: UnbanReason }
-  | { readonly kind: "none"; readonly reason: string };
+  | { readonly kind: "none"; readonly code: NoneCode; readonly reason: string };
+
+/** Why a failure led to no ban: for counters and for `explain`. */
+export type NoneCode = "ignored" | "guarded" | "judged" | "banned" | "below" | "stale" | "unbannable";
 
 export type UnbanReason = "expired" | "operator" | "ignored" | "folded" | "removed" | "login";
 

@@ -1,0 +1,161 @@
+// The policy, readable on one screen: a failure (or an operator's wish) and what is known → a decision with its reason.
+// One Policy a jail; it owns that jail's window and campaign. What it may know of the rest of the world comes in as Facts.
+
+import { banLength } from "./bantime.ts";
+import { createCampaign } from "./campaign.ts";
+import type {
+  Address,
+  Ban,
+  BanCause,
+  Decision,
+  Failure,
+  Jail,
+  JailName,
+  NoneCode,
+  Seen,
+  Span,
+  Target,
+  Time,
+  WindowSnapshot,
+} from "./domain.ts";
+import { countKey, escalate } from "./prefixes.ts";
+import { createWindow } from "./window.ts";
+
+export interface Facts {
+  readonly now: Time;
+  /** The standing ban that covers the target in this jail: its own, or that of a prefix it lies in. */
+  covering(jail: JailName, target: Target): Ban | undefined;
+  /** Targets standing in this jail, for the prefix ladder. */
+  standing(jail: JailName): Iterable<Target>;
+  previousBans(jail: JailName | undefined, target: Target): number;
+  /** True when this failure was judged before a restart (see Seen) or lies before an operator's unban. */
+  judged(jail: JailName, target: Target, at: Time, seen: Seen | undefined): boolean;
+  /** ignoreip, ignoreself: reason not to count this target. */
+  ignored(target: Target): string | undefined;
+  /** The last gate (core/guard.ts): reason why this must never be banned. */
+  guarded(target: Target): string | undefined;
+  /** In [0, 1), for rndtime. */
+  random(): number;
+}
+
+export interface Policy {
+  failure(failure: Failure, seen: Seen | undefined, facts: Facts): Decision;
+  /** A ban by hand, by recidive or by import: no counting, but the same gates. `length` undefined: as the jail would. */
+  wish(target: Target, cause: BanCause, length: Span | undefined, note: string | undefined, facts: Facts): Decision;
+  /** Failures counted for this target inside findtime. */
+  count(target: Target, now: Time): number;
+  forget(target: Target): void;
+  /** Lets old failures and ended campaigns go. */
+  tick(now: Time): { readonly campaignEnded: string | undefined };
+  /** What the campaign in progress is about; undefined: none. */
+  campaign(): string | undefined;
+  /** Distinct keys with failures inside findtime. */
+  readonly counting: number;
+  readonly evicted: number;
+  snapshot(): WindowSnapshot[];
+  restore(windows: readonly WindowSnapshot[], now: Time): void;
+  /** Takes over changed settings; counters stay. */
+  configure(jail: Jail): void;
+}
+
+const none = (code: NoneCode, reason: string): Decision => ({ kind: "none", code, reason });
+
+export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }): Policy {
+  let jail = initial;
+  const window = createWindow({ ...windowSettings(jail), maxKeys: limits.maxKeys });
+  let campaign = jail.campaign === undefined ? undefined : createCampaign(jail.campaign);
+
+  function gate(target: Target, facts: Facts): Decision | undefined {
+    const ignored = facts.ignored(target);
+    if (ignored !== undefined) return none("ignored", ignored);
+    const guarded = facts.guarded(target);
+    if (guarded !== undefined) return none("guarded", guarded);
+    return undefined;
+  }
+
+  function ban(target: Target, cause: BanCause, length: Span | undefined, facts: Facts, more: Partial<Ban>, reason: string): Decision {
+    const previous = facts.previousBans(jail.bantime.overalljails ? undefined : jail.name, target);
+    const span = length ?? banLength(jail.bantime, previous, facts.random());
+    const wide = escalate(jail.prefix, facts.standing(jail.name), target);
+    const chosen = wide !== undefined && gate(wide.prefix, facts) === undefined ? wide : undefined;
+    return {
+      kind: "ban",
+      ban: {
+        jail: jail.name,
+        target: chosen?.prefix ?? target,
+        since: facts.now,
+        until: span === "forever" ? "forever" : facts.now + span * 1000,
+        nth: previous + 1,
+        cause: chosen === undefined ? cause : "prefix",
+        failures: more.failures ?? 0,
+        lines: more.lines ?? [],
+        ...(more.user === undefined ? {} : { user: more.user }),
+        ...(more.note === undefined ? {} : { note: more.note }),
+      },
+      folds: chosen?.folds ?? [],
+      reason: chosen === undefined ? reason : `${reason}; ${chosen.reason}`,
+    };
+  }
+
+  return {
+    failure(failure, seen, facts) {
+      const { target } = failure;
+      if (facts.judged(jail.name, target, failure.at, seen)) return none("judged", "already judged before the restart");
+      const gated = gate(target, facts);
+      if (gated !== undefined) return gated;
+      const standing = facts.covering(jail.name, target);
+      if (standing !== undefined) return none("banned", `already banned as ${standing.target.text}`);
+      if (failure.at < facts.now - jail.findtime * 1000) return none("stale", "older than findtime");
+
+      const storm = campaign?.observe(addressOf(target), failure.user, failure.at);
+      const limit = storm?.active === true && jail.campaign !== undefined ? Math.min(jail.maxretry, jail.campaign.maxretry) : jail.maxretry;
+      const key = countKey(target, jail.prefix);
+      const { count } = window.hit(key, failure.at, failure.attempts, failure.line, failure.user);
+      const neighbour = count < limit ? escalate(jail.prefix, facts.standing(jail.name), target, "failure") : undefined;
+      if (count < limit && neighbour === undefined) {
+        return none("below", `${count} of ${limit} failures within findtime`);
+      }
+      const { lines, user } = window.take(key);
+      const cause: BanCause = storm?.active === true && count < jail.maxretry && neighbour === undefined ? "campaign" : "failures";
+      const more = { failures: count, lines, ...(user === undefined ? {} : { user }) };
+      return ban(target, cause, undefined, facts, more, `${count} of ${limit} failures within findtime`);
+    },
+
+    wish(target, cause, length, note, facts) {
+      const gated = gate(target, facts);
+      // An operator may ban what the jail ignores, never what the last gate refuses.
+      if (gated !== undefined && !(cause === "operator" && gated.kind === "none" && gated.code === "ignored")) return gated;
+      window.forget(countKey(target, jail.prefix));
+      const decision = ban(target, cause, length, facts, note === undefined ? {} : { note }, note ?? cause);
+      return decision;
+    },
+
+    count: (target, now) => window.count(countKey(target, jail.prefix), now),
+    forget: (target) => window.forget(countKey(target, jail.prefix)),
+    tick(now) {
+      window.expire(now);
+      return { campaignEnded: campaign?.tick(now).ended };
+    },
+    campaign: () => campaign?.subject(),
+    get counting() {
+      return window.size;
+    },
+    get evicted() {
+      return window.evicted;
+    },
+    snapshot: () => window.snapshot(),
+    restore: (windows, now) => window.restore(windows, now),
+    configure(next) {
+      const changed = JSON.stringify(next.campaign) !== JSON.stringify(jail.campaign);
+      jail = next;
+      window.configure(windowSettings(next));
+      if (changed) campaign = next.campaign === undefined ? undefined : createCampaign(next.campaign);
+    },
+  };
+}
+
+function windowSettings(jail: Jail) {
+  return { findtimeMs: jail.findtime * 1000, maxretry: jail.maxretry, maxmatches: jail.maxmatches };
+}
+
+const addressOf = (target: Target): Address | undefined => (target.kind === "address" ? target.text : undefined);
