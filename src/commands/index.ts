@@ -1,5 +1,8 @@
-// Subcommands. One file each, client half (`run`, where you typed it) and in-daemon half (`answer`) together. Help,
+// Subcommands. One file each, client half (`run`, where you typed it) and in-daemon half (`routes`) together. Help,
 // completion and the usage text come from the declaration; a new command is one file and one line in the list below.
+
+import type { Daemon } from "../daemon/daemon.ts";
+import type { System } from "../system/index.ts";
 
 export interface Command {
   readonly name: string;
@@ -10,10 +13,12 @@ export interface Command {
   readonly options: readonly Option[];
   /** Longer text and examples for `f2b help NAME`. */
   readonly help?: string;
-  /** What completes the positional words: jails, banned addresses, files, or fixed words. */
+  /** What completes the positional words in turn; the last one repeats. */
   readonly completes?: readonly ("jail" | "banned" | "file" | "service" | readonly string[])[];
-  /** Returns the exit code: 0 fine, 1 the answer is no, 64 usage, 69 daemon not reachable, 78 configuration. */
+  /** Returns the exit code (see `exits`). */
   run(call: Call): Promise<number>;
+  /** The half that lives in the daemon: what the control socket answers, by "METHOD /path". */
+  readonly routes?: Readonly<Record<string, Route>>;
 }
 
 export interface Option {
@@ -38,5 +43,35 @@ export interface Call {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
-  readonly system: import("../system/index.ts").System;
+  readonly system: System;
 }
+
+/** A request that reached the control socket; `body` is parsed JSON, not yet judged. */
+export interface Request {
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: unknown;
+  /** Aborted when the client goes away; for streams. */
+  readonly signal: AbortSignal;
+}
+
+/** JSON by default; `text` for metrics, `stream` for events (one JSON object a line). */
+export type Answer =
+  | { readonly status?: number; readonly json: unknown }
+  | { readonly status?: number; readonly text: string; readonly type: string }
+  | { readonly stream: AsyncIterable<string> };
+
+export type Route = (request: Request, daemon: Daemon) => Promise<Answer> | Answer;
+
+export const exits = { fine: 0, no: 1, usage: 64, unavailable: 69, broken: 70, permission: 77, configuration: 78 } as const;
+
+interface Entry {
+  /** Loaded only when typed, so that a client command starts in a few milliseconds. */
+  readonly load: () => Promise<Command>;
+  /** True when it has routes, which the daemon must load. */
+  readonly answers?: true;
+}
+
+/** In the order in which `f2b help` lists them. */
+export const commands: Readonly<Record<string, Entry>> = {
+  daemon: { load: async () => (await import("./daemon.ts")).daemon },
+};

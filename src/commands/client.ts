@@ -1,0 +1,80 @@
+// How a client command speaks with the daemon: HTTP with JSON over the unix socket.
+
+import { visible } from "../core/text.ts";
+import { type Call, exits } from "./index.ts";
+
+export const defaultSocket = "/run/f2b/f2b.sock";
+
+export type Asked = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly exit: number };
+
+/** The socket to use: -s, else the configuration's when -c is given, else the default. */
+export async function socketOf(call: Call): Promise<string> {
+  if (call.socket !== undefined) return call.socket;
+  if (call.config === undefined) return defaultSocket;
+  const { loadConfig } = await import("../config/index.ts");
+  const loaded = loadConfig({ path: call.config, system: call.system });
+  return loaded.ok ? loaded.value.daemon.socket : defaultSocket;
+}
+
+/** Opens a request; undefined with the reason told on stderr when the daemon cannot be reached. */
+export async function reach(call: Call, method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response | undefined> {
+  const socket = await socketOf(call);
+  try {
+    return await fetch(`http://f2b${path}`, {
+      unix: socket,
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    if (signal?.aborted === true) return undefined;
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    const stat = call.system.files.stat(socket);
+    const why =
+      stat === undefined
+        ? `there is no socket ${socket}`
+        : code === "EACCES" || (process.getuid?.() !== 0 && stat.kind === "socket")
+          ? `you may not use ${socket} (mode ${(stat.mode & 0o777).toString(8)}, uid ${stat.uid}): try with sudo`
+          : `nobody listens on ${socket}`;
+    call.err(`f2b: cannot reach the daemon: ${why}\n`);
+    if (stat === undefined) call.err("Is it running?  systemctl status f2b  |  f2b daemon  |  f2b init\n");
+    return undefined;
+  }
+}
+
+/** One question, one JSON answer. An answer of 4xx or 5xx prints its faults and becomes the exit code. */
+export async function ask(call: Call, method: "GET" | "POST", path: string, body?: unknown): Promise<Asked> {
+  const response = await reach(call, method, path, body);
+  if (response === undefined) return { ok: false, exit: exits.unavailable };
+  const text = await response.text();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    call.err(`f2b: the daemon's answer is not JSON: ${visible(text.slice(0, 200))}\n`);
+    return { ok: false, exit: exits.broken };
+  }
+  if (response.ok) return { ok: true, value };
+  if (call.json) call.out(`${JSON.stringify(value)}\n`);
+  const fault = (value as { fault?: { what?: string; why?: string; fix?: string } }).fault ?? {};
+  call.err(`f2b: ${visible(fault.what ?? `the daemon answered ${response.status}`)}\n`);
+  if (fault.why !== undefined) call.err(`  why: ${visible(fault.why)}\n`);
+  if (fault.fix !== undefined) call.err(`  fix: ${visible(fault.fix)}\n`);
+  return { ok: false, exit: response.status === 404 || response.status === 409 ? exits.no : response.status === 422 ? exits.configuration : exits.usage };
+}
+
+/** Asks, and prints the answer: as JSON, else through `print`; `judge` gives the exit code in both cases. */
+export async function show<T>(
+  call: Call,
+  method: "GET" | "POST",
+  path: string,
+  body: unknown,
+  print: (value: T) => void,
+  judge: (value: T) => number = () => exits.fine,
+): Promise<number> {
+  const asked = await ask(call, method, path, body);
+  if (!asked.ok) return asked.exit;
+  if (call.json) call.out(`${JSON.stringify(asked.value, null, 2)}\n`);
+  else print(asked.value as T);
+  return judge(asked.value as T);
+}
