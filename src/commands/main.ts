@@ -7,9 +7,7 @@ import { realSystem } from "../system/real.ts";
 import { helpFor, overview } from "./help.ts";
 import { type Call, type Command, type commands as Commands, exits } from "./index.ts";
 import { parseWords } from "./parse.ts";
-
-declare const F2B_VERSION: string | undefined;
-export const version = typeof F2B_VERSION === "string" ? F2B_VERSION : "0.0.0-dev";
+import { version } from "./version.ts";
 
 /** Variables that turn a Bun executable into an interpreter of a stranger's code. */
 const dangerous = ["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT", "BUN_INSPECT_PRELOAD", "BUN_CONFIG_PRELOAD"];

@@ -1,0 +1,166 @@
+// f2b ban, f2b unban, f2b banned: an operator's wishes.
+
+import { parseTarget } from "../core/address.ts";
+import type { Span, Target } from "../core/domain.ts";
+import { parseDuration } from "../core/duration.ts";
+import { plural, visible } from "../core/text.ts";
+import { Refusal } from "../daemon/control.ts";
+import type { BanReport } from "../daemon/report.ts";
+import { show } from "./client.ts";
+import { type Command, exits } from "./index.ts";
+import { banTable } from "./status.ts";
+
+/** Reads a JSON body's list of targets; each must be an address or a prefix. */
+export function targetsOf(value: unknown): Target[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > 100_000) {
+    throw new Refusal(400, { what: "no address was given" });
+  }
+  return value.map((text: unknown) => {
+    const target = typeof text === "string" ? parseTarget(text) : undefined;
+    if (target === undefined) {
+      throw new Refusal(400, {
+        what: `"${visible(String(text)).slice(0, 80)}" is no IP address or network`,
+        fix: "write 192.0.2.1, 2001:db8::1, 192.0.2.0/24 or 2001:db8::/64",
+      });
+    }
+    return target;
+  });
+}
+
+const field = (body: unknown, name: string): unknown => (typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined);
+const textField = (body: unknown, name: string): string | undefined => {
+  const value = field(body, name);
+  return typeof value === "string" ? value : undefined;
+};
+
+function spanOf(text: string | undefined): Span | undefined {
+  if (text === undefined) return undefined;
+  const parsed = parseDuration(text);
+  if (!parsed.ok) throw new Refusal(400, parsed.faults[0] ?? { what: "not a duration" });
+  return parsed.value;
+}
+
+interface BanAnswer {
+  readonly banned: readonly BanReport[];
+  readonly already: readonly string[];
+  readonly refused: readonly { readonly target: string; readonly reason: string }[];
+}
+
+export const ban: Command = {
+  name: "ban",
+  summary: "ban addresses or networks now",
+  usage: ["f2b ban JAIL IP… [--for 1h] [--note TEXT]"],
+  options: [
+    { name: "for", value: "TIME", summary: "how long: 90s, 10m, 1d12h, forever (default: as the jail would)" },
+    { name: "note", value: "TEXT", summary: "kept with the ban; explain shows it" },
+  ],
+  completes: ["jail", []],
+  help: `
+Examples:
+  f2b ban sshd 192.0.2.7
+  f2b ban sshd 2001:db8:bad::/64 --for forever --note "case 4711"
+ignoreip does not hold back an operator; the last gate does: the machine's own addresses, its gateway and resolvers, and the
+address you are logged in from are refused. Answered once the ban is on disk and in the firewall.`,
+  run(call) {
+    const [jail, ...targets] = call.words;
+    if (jail === undefined || targets.length === 0) {
+      call.err("f2b: which jail, and whom?\n  f2b ban JAIL IP… [--for 1h]\n");
+      return Promise.resolve(exits.usage);
+    }
+    return show<BanAnswer>(
+      call,
+      "POST",
+      "/ban",
+      { jail, targets, for: call.flags["for"], note: call.flags["note"] },
+      (value) => {
+        for (const one of value.banned) call.out(`banned ${one.target} in ${one.jail} ${one.until === "forever" ? "for ever" : `until ${one.until}`}\n`);
+        for (const one of value.already) call.out(`${one} is banned already\n`);
+        for (const one of value.refused) call.err(`f2b: ${one.target} was not banned: ${visible(one.reason)}\n`);
+      },
+      (value) => (value.refused.length > 0 ? exits.no : exits.fine),
+    );
+  },
+  routes: {
+    "POST /ban": async ({ body }, daemon) => {
+      const jail = textField(body, "jail") ?? "";
+      if (!daemon.hasJail(jail)) throw new Refusal(404, daemon.noSuchJail(jail));
+      return { json: await daemon.ban(jail, targetsOf(field(body, "targets")), spanOf(textField(body, "for")), textField(body, "note")) };
+    },
+  },
+};
+
+export const unban: Command = {
+  name: "unban",
+  summary: "let addresses or networks back in",
+  usage: ["f2b unban IP… [--jail JAIL]", "f2b unban --all [--jail JAIL]"],
+  options: [
+    { name: "all", summary: "everybody" },
+    { name: "jail", value: "JAIL", summary: "only in this jail" },
+  ],
+  completes: ["banned"],
+  help: `
+Lifts the ban in every jail, forgets the failures counted so far, and lines already written to the log do not ban again.
+A network lifts every ban inside it. Exit code 1: nobody was banned under what you named.`,
+  run(call) {
+    const all = call.flags["all"] === true;
+    if (!all && call.words.length === 0) {
+      call.err("f2b: whom?\n  f2b unban IP… | f2b unban --all [--jail JAIL]\n");
+      return Promise.resolve(exits.usage);
+    }
+    return show<{ unbanned: readonly { jail: string; target: string }[]; absent: readonly string[] }>(
+      call,
+      "POST",
+      "/unban",
+      { ...(all ? { all } : { targets: call.words }), jail: call.flags["jail"] },
+      (value) => {
+        if (value.unbanned.length > 20) call.out(`${plural(value.unbanned.length, "ban")} lifted\n`);
+        else for (const one of value.unbanned) call.out(`unbanned ${one.target} in ${one.jail}\n`);
+        for (const one of value.absent) call.out(`${one} was not banned\n`);
+      },
+      (value) => (value.absent.length > 0 && value.unbanned.length === 0 ? exits.no : exits.fine),
+    );
+  },
+  routes: {
+    "POST /unban": async ({ body }, daemon) => {
+      const jail = textField(body, "jail");
+      if (jail !== undefined && !daemon.hasJail(jail)) throw new Refusal(404, daemon.noSuchJail(jail));
+      const targets = field(body, "all") === true ? "all" : targetsOf(field(body, "targets"));
+      return { json: await daemon.unban(targets, jail) };
+    },
+  },
+};
+
+export const banned: Command = {
+  name: "banned",
+  summary: "who is banned, in all jails; with addresses: is this one?",
+  usage: ["f2b banned", "f2b banned IP…"],
+  options: [],
+  completes: ["banned"],
+  help: "\nWith addresses: exit code 0 when all of them are banned, 1 when one is not. A ban of its network counts.",
+  run(call) {
+    const asked = call.words;
+    return show<{ bans: readonly BanReport[]; absent: readonly string[] }>(
+      call,
+      "POST",
+      "/banned",
+      asked.length === 0 ? {} : { targets: asked },
+      (value) => {
+        if (value.bans.length > 0) call.out(table(value.bans));
+        else if (asked.length === 0) call.out("Nobody is banned.\n");
+        for (const one of value.absent) call.out(`${one} is not banned\n`);
+      },
+      (value) => (value.absent.length > 0 ? exits.no : exits.fine),
+    );
+  },
+  routes: {
+    "POST /banned": ({ body }, daemon) => {
+      const targets = field(body, "targets");
+      return { json: daemon.banned(targets === undefined ? undefined : targetsOf(targets)) };
+    },
+  },
+};
+
+const table = (bans: readonly BanReport[]): string => {
+  const jails = [...new Set(bans.map((one) => one.jail))];
+  return jails.map((jail) => `${jail}:\n${banTable(bans.filter((one) => one.jail === jail))}`).join("\n");
+};

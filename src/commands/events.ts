@@ -1,0 +1,36 @@
+// f2b events --follow: what happens as it happens, one JSON object a line.
+
+import { visible } from "../core/text.ts";
+import type { DaemonEvent } from "../daemon/events.ts";
+import { reach } from "./client.ts";
+import { type Command, exits } from "./index.ts";
+
+export const events: Command = {
+  name: "events",
+  summary: "failures, bans and unbans as they happen",
+  usage: ["f2b events [--follow] [--json]"],
+  options: [
+    { name: "follow", short: "f", summary: "until interrupted (the default; kept for those who type it)" },
+    { name: "kind", value: "KIND", many: true, summary: "only failure, ban, unban, source, enforcement, jail, health, campaign" },
+  ],
+  async run(call) {
+    const response = await reach(call, "GET", "/events");
+    if (response === undefined) return exits.unavailable;
+    const kinds = call.flags["kind"];
+    const wanted = Array.isArray(kinds) ? new Set<string>(kinds) : undefined;
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        if (line === "") continue;
+        const event = JSON.parse(line) as DaemonEvent;
+        if (wanted !== undefined && !wanted.has(event.kind)) continue;
+        call.out(call.json ? `${line}\n` : `${event.at}  ${event.kind.padEnd(11)} ${visible(event.text)}\n`);
+      }
+    }
+    return exits.fine;
+  },
+  routes: { "GET /events": ({ signal }, daemon) => ({ stream: daemon.events.listen(signal) }) },
+};

@@ -1,0 +1,129 @@
+// ignoreip and its kin, at the edge: names are resolved in the background (a decision never waits for DNS), files are re-read
+// when they change, and ignorecommand runs with a time limit and a cache. What is decided from them is pure (core/ignore.ts).
+
+import { lookup } from "node:dns/promises";
+import { parseAddress } from "../core/address.ts";
+import type { Address, Failure, IgnorePolicy, Jail, Prefix, Target } from "../core/domain.ts";
+import { compileIgnore } from "../core/ignore.ts";
+import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
+import type { System } from "../system/index.ts";
+
+const resolveEveryMs = 5 * 60_000;
+const commandLimitMs = 10_000;
+
+export interface Ignored {
+  /** Reason not to count this target; from memory only. */
+  reason(target: Target): string | undefined;
+  /** Re-resolves names and re-reads files where their time has come. Never rejects. */
+  refresh(now: number): Promise<void>;
+}
+
+export function createIgnored(system: System, policy: IgnorePolicy): Ignored {
+  const { prefixes, names, files } = compileIgnore(policy.ignoreip);
+  const resolved = new Map<string, readonly Address[]>();
+  const read = new Map<string, { readonly mtimeMs: number; readonly prefixes: PrefixSet }>();
+  let byName: PrefixSet = createPrefixSet([]);
+  let lastLookup = Number.NEGATIVE_INFINITY;
+
+  function readFiles(): void {
+    for (const path of files) {
+      const stat = system.files.stat(path);
+      if (stat === undefined || stat.kind !== "file") {
+        if (read.delete(path)) system.log.say("warning", `ignoreip file ${path} is gone; its addresses count again`);
+        continue;
+      }
+      if (read.get(path)?.mtimeMs === stat.mtimeMs) continue;
+      const entries = Buffer.from(system.files.readFile(path))
+        .toString("utf8")
+        .split("\n")
+        .flatMap((line) => line.replace(/[#;].*$/, "").split(/[\s,]+/))
+        .filter((word) => word !== "");
+      const compiled = compileIgnore(entries);
+      for (const fault of compiled.faults) system.log.say("warning", `ignoreip file ${path}: ${fault.what}`);
+      read.set(path, { mtimeMs: stat.mtimeMs, prefixes: compiled.prefixes });
+    }
+  }
+  readFiles();
+
+  return {
+    reason(target) {
+      if (target.kind === "id") return undefined;
+      const address = (target.kind === "address" ? target.text : target.text.split("/")[0]) as Address;
+      const entry: Address | Prefix | undefined = prefixes.find(address);
+      if (entry !== undefined) return `ignoreip ${entry}`;
+      const named = byName.find(address);
+      if (named !== undefined) {
+        const name = names.find((one) => resolved.get(one)?.includes(named as Address));
+        return `ignoreip ${name ?? named}`;
+      }
+      for (const [path, file] of read) {
+        const found = file.prefixes.find(address);
+        if (found !== undefined) return `ignoreip ${found} (${path})`;
+      }
+      return undefined;
+    },
+    async refresh(now) {
+      readFiles();
+      if (names.length === 0 || now - lastLookup < resolveEveryMs) return;
+      lastLookup = now;
+      await Promise.all(
+        names.map(async (name) => {
+          try {
+            const found = await lookup(name, { all: true });
+            resolved.set(
+              name,
+              found.map((one) => parseAddress(one.address)).filter((one) => one !== undefined),
+            );
+          } catch (error) {
+            // The addresses known before stay: forgetting them because DNS is down would lock somebody out.
+            system.log.say("warning", `ignoreip ${name}: cannot be resolved now (${(error as NodeJS.ErrnoException).code ?? "failed"})`);
+          }
+        }),
+      );
+      byName = createPrefixSet([...resolved.values()].flat());
+    },
+  };
+}
+
+/** Runs a jail's ignorecommand; true means ignore. A command that fails to run or takes too long does not protect anybody. */
+export function createIgnoreCommand(system: System, jail: Jail): ((failure: Failure, now: number) => Promise<boolean>) | undefined {
+  const { ignorecommand, ignorecache } = jail.ignore;
+  if (ignorecommand === undefined || ignorecommand.length === 0) return undefined;
+  const cache = new Map<string, { readonly at: number; readonly ignore: boolean }>();
+  return async (failure, now) => {
+    const values = commandValues(jail, failure);
+    const key = ignorecache === undefined ? undefined : ignorecache.key.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
+    if (key !== undefined && ignorecache !== undefined) {
+      const known = cache.get(key);
+      if (known !== undefined && now - known.at < ignorecache.maxTime * 1000) return known.ignore;
+    }
+    // An address is all that may become an argument; everything else reaches the command as environment and JSON.
+    const argv = ignorecommand.map((word) => word.replaceAll("{ip}", values["ip"] ?? ""));
+    const result = await system.programs.run(argv, {
+      timeoutMs: commandLimitMs,
+      stdin: JSON.stringify(values),
+      env: Object.fromEntries(Object.entries(values).map(([name, value]) => [`F2B_${name.toUpperCase()}`, value.replaceAll("\0", "")])),
+    });
+    if (result.timedOut) system.log.say("warning", `[${jail.name}] ignorecommand took longer than ${commandLimitMs / 1000} s and was ended`);
+    else if (result.code > 1 || result.code < 0) {
+      system.log.say("warning", `[${jail.name}] ignorecommand ended with ${result.code}: ${result.stderr.trim().slice(0, 200)}`);
+    }
+    const ignore = result.code === 0;
+    if (key !== undefined && ignorecache !== undefined) {
+      if (cache.size >= ignorecache.maxCount) cache.delete(cache.keys().next().value ?? "");
+      cache.set(key, { at: now, ignore });
+    }
+    return ignore;
+  };
+}
+
+function commandValues(jail: Jail, failure: Failure): Record<string, string> {
+  return {
+    jail: jail.name,
+    ip: failure.target.text,
+    user: failure.user ?? "",
+    line: failure.line,
+    time: new Date(failure.at).toISOString(),
+    ...failure.captures,
+  };
+}
