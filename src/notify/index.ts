@@ -5,6 +5,22 @@
 import type { ZodType } from "zod";
 import type { Ban, JailName, Target, Time, UnbanReason } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
+import { abuseipdb } from "./abuseipdb.ts";
+import { blocklistDe } from "./blocklist-de.ts";
+import { command } from "./command.ts";
+import { discord } from "./discord.ts";
+import { gotify } from "./gotify.ts";
+import { mail } from "./mail.ts";
+import { matrix } from "./matrix.ts";
+import { ntfy } from "./ntfy.ts";
+import { pushover } from "./pushover.ts";
+import { redis } from "./redis.ts";
+import { slack } from "./slack.ts";
+import { syslog } from "./syslog.ts";
+import { teams } from "./teams.ts";
+import { telegram } from "./telegram.ts";
+import { webhook } from "./webhook.ts";
+import { xarf } from "./xarf.ts";
 
 export type Event =
   | { readonly kind: "ban"; readonly at: Time; readonly ban: Ban; readonly enrichment?: Enrichment }
@@ -38,7 +54,10 @@ export type Event =
       readonly html: string;
     };
 
+export type EventKind = Event["kind"];
+
 export interface Enrichment {
+  /** What reverse DNS claims; chosen by whoever owns the address. */
   readonly name?: string;
   readonly country?: string;
   readonly network?: string;
@@ -48,8 +67,13 @@ export interface Enrichment {
   readonly whois?: string;
 }
 
-/** One delivery: several events grouped into one message when they came together. */
+/** What a notifier would like to have in a ban: looked up, resp. kept, only when asked for. */
+export type Want = keyof Enrichment | "lines";
+
+/** One delivery: several events grouped into one message when they came together. A report is always alone. */
 export interface Message {
+  /** Unique and not to be guessed: a mail's Message-ID, an idempotency key, and what the loop guard looks for. */
+  readonly id: string;
   readonly host: string;
   readonly events: readonly Event[];
   /** How many more were dropped or folded because the queue is bounded. */
@@ -59,10 +83,36 @@ export interface Message {
 export interface Notifier<Options = unknown> {
   readonly name: string;
   readonly summary: string;
+  /** People get grouped and rated messages by default, machines every event at once. */
+  readonly audience: "people" | "machines";
+  /** Default of the rule `rate` where its audience's does not fit ("60/1h"). */
+  readonly rate?: string;
+  /** The only kinds it can take; undefined: all. */
+  readonly accepts?: readonly EventKind[];
   readonly options: ZodType<Options>;
-  /** Resolves when accepted by the other side; rejects with an Error whose message is safe to show. */
+  wants?(options: Options): readonly Want[];
+  /** Resolves when accepted by the other side; rejects with a Failure (see failure.ts) or an Error whose message is safe to show. */
   send(message: Message, options: Options, system: System): Promise<void>;
+  /** Tries access without accusing anybody, where a test message would be a report to a third party. */
+  probe?(options: Options, system: System): Promise<void>;
 }
 
 /** Every notifier, by the `type` one writes in `[notify.NAME]`. Adding one: its file and one line here. */
-export const notifiers: Readonly<Record<string, Notifier>> = {};
+export const notifiers: Readonly<Record<string, Notifier>> = {
+  mail,
+  webhook,
+  slack,
+  discord,
+  telegram,
+  ntfy,
+  gotify,
+  pushover,
+  matrix,
+  teams,
+  abuseipdb,
+  "blocklist-de": blocklistDe,
+  xarf,
+  syslog,
+  command,
+  redis,
+};

@@ -1,0 +1,250 @@
+// Every HTTP call a notifier or a lookup makes. What an operator or an answer can aim at us is bounded here: ten seconds, 64 KiB of
+// answer, no redirect followed, no link-local or metadata address (also not through a name that resolves to one: the address
+// that was judged is the one that is connected to), and errors that name the host but never the path, headers or secrets.
+
+import { lookup as resolve } from "node:dns";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { BlockList, isIP, type LookupFunction } from "node:net";
+import { z } from "zod";
+import { visibleLine } from "../core/text.ts";
+import type { System } from "../system/index.ts";
+import { Failure } from "./failure.ts";
+import { redact } from "./secret.ts";
+
+export const timeLimitMs = 10_000;
+export const answerLimit = 64 * 1024;
+
+export interface HttpCall {
+  readonly url: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Never to appear in an error. The URL's path and query never do either. */
+  readonly secrets?: readonly string[];
+  /** Additional certificate authority, PEM. */
+  readonly ca?: string | undefined;
+  readonly timeoutMs?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  /** Decoded, cut at 64 KiB. */
+  readonly body: string;
+  readonly truncated: boolean;
+}
+
+const forbidden = new BlockList();
+for (const [net, bits, family] of [
+  ["0.0.0.0", 8, "ipv4"],
+  ["169.254.0.0", 16, "ipv4"],
+  ["224.0.0.0", 3, "ipv4"],
+  // Metadata services outside the link-local range: Alibaba, Oracle, Azure; EC2 and Google over IPv6.
+  ["100.100.100.200", 32, "ipv4"],
+  ["192.0.0.192", 32, "ipv4"],
+  ["168.63.129.16", 32, "ipv4"],
+  ["fd00:ec2::", 32, "ipv6"],
+  ["fd20:ce::254", 128, "ipv6"],
+  ["fe80::", 10, "ipv6"],
+  ["ff00::", 8, "ipv6"],
+  ["::", 128, "ipv6"],
+  // The link-local range seen through NAT64 and 6to4.
+  ["64:ff9b::a9fe:0", 112, "ipv6"],
+  ["2002:a9fe::", 32, "ipv6"],
+] as const)
+  forbidden.addSubnet(net, bits, family);
+
+/** Whether a connection to this literal address is refused. Loopback and private networks are where Gotify and the like live. */
+export function isForbiddenAddress(address: string): boolean {
+  const family = isIP(address);
+  return family === 0 || forbidden.check(address, family === 4 ? "ipv4" : "ipv6");
+}
+
+// Resolves, judges, and hands on only what was judged.
+const judgedLookup: LookupFunction = (hostname, options, callback) => {
+  resolve(hostname, { ...options, all: true }, (error, found) => {
+    if (error !== null) return callback(error, "", 0);
+    const allowed = found.filter((one) => !isForbiddenAddress(one.address));
+    const first = allowed[0];
+    if (first === undefined)
+      return callback(
+        Object.assign(new Error("link-local or metadata address"), { code: "F2B_FORBIDDEN" }),
+        "",
+        0,
+      );
+    if (options.all === true) callback(null, allowed);
+    else callback(null, first.address, first.family);
+  });
+};
+
+/** One call. Any status is an answer; rejects with a Failure when there is none. */
+export function http(call: HttpCall): Promise<HttpAnswer> {
+  return new Promise((fulfil, reject) => {
+    let url: URL;
+    try {
+      url = new URL(call.url);
+    } catch {
+      return reject(new Failure("the configured URL is not a URL", { permanent: true }));
+    }
+    const name = visibleLine(url.host, 120);
+    const fail = (why: string, permanent = false): void =>
+      reject(new Failure(`${name}: ${visibleLine(redact(why, call.secrets ?? []), 300)}`, { permanent }));
+    if (url.protocol !== "https:" && url.protocol !== "http:")
+      return fail("only http and https are spoken", true);
+    const literal = url.hostname.replace(/^\[|\]$/g, "");
+    if (isIP(literal) !== 0 && isForbiddenAddress(literal))
+      return fail("link-local and metadata addresses are refused", true);
+
+    const body = call.body === undefined ? undefined : Buffer.from(call.body);
+    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+      method: call.method ?? (body === undefined ? "GET" : "POST"),
+      lookup: judgedLookup,
+      agent: false,
+      headers: {
+        "user-agent": "f2b",
+        connection: "close",
+        ...(body === undefined ? {} : { "content-length": String(body.length) }),
+        ...call.headers,
+      },
+      ...(call.ca === undefined ? {} : { ca: call.ca }),
+    });
+    let done = false;
+    const finish = (run: () => void): void => {
+      if (done) return;
+      done = true;
+      clearTimeout(timer);
+      run();
+      request.destroy();
+    };
+    const timer = setTimeout(
+      () => finish(() => fail("no complete answer within the time limit")),
+      call.timeoutMs ?? timeLimitMs,
+    );
+    request.on("error", (error: NodeJS.ErrnoException) =>
+      finish(() => {
+        if (error.code === "F2B_FORBIDDEN")
+          return fail("its name resolves to a link-local or metadata address: refused", true);
+        fail(reason(error));
+      }),
+    );
+    request.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const answer = (truncated: boolean): void =>
+        finish(() =>
+          fulfil({
+            status: response.statusCode ?? 0,
+            header: (key) => {
+              const value = response.headers[key];
+              return Array.isArray(value) ? value[0] : value;
+            },
+            body: Buffer.concat(chunks).subarray(0, answerLimit).toString("utf8"),
+            truncated,
+          }),
+        );
+      response.on("data", (chunk: Buffer) => {
+        if (done) return;
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > answerLimit) answer(true);
+      });
+      response.on("end", () => answer(false));
+      response.on("error", () => finish(() => fail("the answer broke off")));
+    });
+    request.end(body);
+  });
+}
+
+function reason(error: NodeJS.ErrnoException): string {
+  const known: Readonly<Record<string, string>> = {
+    ECONNREFUSED: "connection refused",
+    ConnectionRefused: "connection refused",
+    ECONNRESET: "connection reset",
+    ENOTFOUND: "its name does not resolve",
+    EAI_AGAIN: "its name does not resolve at present",
+    EHOSTUNREACH: "host unreachable",
+    ENETUNREACH: "network unreachable",
+    ETIMEDOUT: "connection timed out",
+  };
+  return known[error.code ?? ""] ?? `${error.code ?? "error"} ${error.message}`;
+}
+
+/**
+ * One call that must be answered by 2xx. 408, 425, 429 and 5xx may pass (Retry-After is heeded); every other status, a
+ * redirect included, is permanent: asking again would be answered alike.
+ */
+export async function deliver(call: HttpCall): Promise<HttpAnswer> {
+  const answer = await http(call);
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  throw refusal(call, answer);
+}
+
+/** What an answer that is not a success means, in words and for the queue. */
+export function refusal(call: HttpCall, answer: HttpAnswer): Failure {
+  const name = visibleLine(new URL(call.url).host, 120);
+  if (answer.status >= 300 && answer.status < 400)
+    return new Failure(
+      `${name} answered ${answer.status}: redirects are not followed; configure the final URL`,
+      {
+        permanent: true,
+      },
+    );
+  const said = visibleLine(
+    redact(answer.body, call.secrets ?? [])
+      .replace(/\s+/g, " ")
+      .trim(),
+    200,
+  );
+  const passing = answer.status >= 500 || [408, 425, 429].includes(answer.status);
+  const wait = retryAfter(answer.header("retry-after"));
+  return new Failure(`${name} answered ${answer.status}${said === "" ? "" : `: ${said}`}`, {
+    permanent: !passing,
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  });
+}
+
+/** Retry-After in seconds, in milliseconds and at most an hour; dates are ignored, for they need a right clock. */
+function retryAfter(value: string | undefined): number | undefined {
+  if (value === undefined || !/^\d{1,9}(?:\.\d+)?$/.test(value)) return undefined;
+  return Math.min(Number(value) * 1000, 3_600_000);
+}
+
+export const json = { "content-type": "application/json" } as const;
+
+/** A URL of http or https without a password in it; `secretUrl` where the path is the key to somebody's channel. */
+const urlText = z
+  .string()
+  .max(2000)
+  .refine((text) => {
+    try {
+      const url = new URL(text);
+      return (
+        (url.protocol === "https:" || url.protocol === "http:") && url.username === "" && url.password === ""
+      );
+    } catch {
+      return false;
+    }
+  }, "must be an http or https URL without user name and password");
+
+export const url = (description: string) => urlText.describe(description);
+export const secretUrl = (description: string) => urlText.meta({ description, secret: true });
+
+export const caFile = z
+  .string()
+  .startsWith("/", "must be an absolute path")
+  .optional()
+  .describe("PEM file of an additional certificate authority the server's certificate may come from.");
+
+/** The text of a `ca_file`, or nothing when none is configured. */
+export function readCa(system: System, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return new TextDecoder().decode(system.files.readFile(file));
+  } catch (error) {
+    throw new Failure(
+      `ca_file ${visibleLine(file, 200)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "error"}`,
+      { permanent: true },
+    );
+  }
+}
