@@ -1,7 +1,9 @@
 // What the configuration comes to once every file has been read: plain data, every default filled in.
 
 import type { Fault, Jail, Place, Seconds, Span } from "../core/domain.ts";
-import type { Event } from "../notify/index.ts";
+import type { Schedule } from "../core/schedule.ts";
+import type { EnrichOptions } from "../notify/enrich.ts";
+import type { NotifyUse } from "../notify/rules.ts";
 import type { Level } from "../system/index.ts";
 
 export interface Config {
@@ -65,22 +67,8 @@ export type LogTarget =
   | { readonly kind: "stderr" | "stdout" | "syslog" | "journald" }
   | { readonly kind: "file"; readonly path: string };
 
-/** One [notify.NAME]: a notifier with its options, and when it is used. */
-export interface NotifyRule {
-  readonly name: string;
-  /** A key of notify/index.ts `notifiers`. */
-  readonly type: string;
-  /** As that notifier's own schema made it. */
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly enabled: boolean;
-  readonly events: readonly Event["kind"][];
-  /** Jails it speaks of; undefined: those that name it, resp. all that name none. */
-  readonly jails: readonly string[] | undefined;
-  /** Minutes of the local day between which only what is urgent is told; `from` may be after `to`. */
-  readonly quiet: { readonly from: number; readonly to: number } | undefined;
-  /** Events are gathered for so long into one message; undefined: told at once. */
-  readonly digest: Seconds | undefined;
-}
+/** One [notify.NAME], as `parseNotify` of notify/rules.ts makes it: the notifier's options, and the rules of when it is used. */
+export type NotifyRule = NotifyUse;
 
 export interface ReportSettings {
   readonly schedule: Schedule;
@@ -90,25 +78,10 @@ export interface ReportSettings {
   readonly since: Seconds;
 }
 
-export type Schedule =
-  | { readonly kind: "every"; readonly seconds: Seconds }
-  /** Days of the week 0 (Sunday) … 6, or days of the month; neither: every day. `at` is minutes of the local day. */
-  | {
-      readonly kind: "calendar";
-      readonly weekdays: readonly number[] | undefined;
-      readonly monthday: number | undefined;
-      readonly at: number;
-    };
-
 export interface MetricsSettings {
   /** A loopback address and port; undefined: metrics are on the control socket only. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-export interface EnrichmentSettings {
-  readonly reversedns: boolean;
-  readonly whois: boolean;
-  readonly rdap: boolean;
-  /** Files in MaxMind's format. */
-  readonly databases: readonly string[];
-}
+/** [enrichment], as `enrichOptions` of notify/enrich.ts makes it. */
+export type EnrichmentSettings = EnrichOptions;

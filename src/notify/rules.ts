@@ -59,6 +59,7 @@ const parsed = <T>(parse: (text: string) => Result<T>) =>
 
 /** The keys common to all notifications. */
 export const notifyRules = z.strictObject({
+  enabled: z.boolean().default(true).describe("Whether it is used at all."),
   events: z
     .array(z.enum(eventKinds))
     .optional()
