@@ -31,6 +31,21 @@ export interface BanAction {
   stop(jail: JailSetup): readonly Step[];
   /** How to ask what stands; undefined where it cannot be asked (then every start bans anew). */
   list(jail: JailSetup): Listing | undefined;
+  /** A cheap look whether the jail's structure (table, chains, hooks) is whole; asked about once a second. */
+  intact?(jail: JailSetup): Asking<boolean> | undefined;
+  /** How many packets the jail has dropped in all. */
+  drops?(jail: JailSetup): Asking<Drops | undefined> | undefined;
+}
+
+export interface Drops {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** One question and how to read the answer. Jails that ask the same command share one run. */
+export interface Asking<T> {
+  readonly step: Extract<Step, { kind: "run" }>;
+  read(answer: string, code: number): T;
 }
 
 /** What a banaction may know of a jail. */
@@ -48,6 +63,8 @@ export interface Standing {
   readonly target: Target;
   readonly until: Time | "forever";
   readonly ban?: Ban;
+  /** True when it is known that no entry of this target stands, so that it may simply be added; otherwise it is replaced. */
+  readonly fresh?: boolean;
 }
 
 /** One thing to do, in order. The enforcer batches neighbouring steps for the same interpreter into one write. */
