@@ -161,9 +161,18 @@ export function createMessenger(setup: MessengerSetup): Messenger {
       };
     }
 
+    // Both rules change their answer only with the minute, and asking the calendar for each event of a storm costs.
+    let held: { readonly minute: number; readonly until: Time | undefined } | undefined;
+
     function hold(event: Event): Time | undefined {
       if (isProblem(event) || event.kind === "report") return undefined;
       const now = system.clock.now();
+      const minute = Math.floor(now / 60_000);
+      if (held?.minute !== minute) held = { minute, until: holdFrom(now) };
+      return held.until;
+    }
+
+    function holdFrom(now: Time): Time | undefined {
       if (rules.digest !== undefined) return nextRun(rules.digest, now, zone);
       return rules.quiet === undefined ? undefined : endOfDayPart(rules.quiet, now, zone);
     }
