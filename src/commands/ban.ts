@@ -27,7 +27,8 @@ export function targetsOf(value: unknown): Target[] {
   });
 }
 
-const field = (body: unknown, name: string): unknown => (typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined);
+const field = (body: unknown, name: string): unknown =>
+  typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined;
 const textField = (body: unknown, name: string): string | undefined => {
   const value = field(body, name);
   return typeof value === "string" ? value : undefined;
@@ -51,7 +52,11 @@ export const ban: Command = {
   summary: "ban addresses or networks now",
   usage: ["f2b ban JAIL IP… [--for 1h] [--note TEXT]"],
   options: [
-    { name: "for", value: "TIME", summary: "how long: 90s, 10m, 1d12h, forever (default: as the jail would)" },
+    {
+      name: "for",
+      value: "TIME",
+      summary: "how long: 90s, 10m, 1d12h, forever (default: as the jail would)",
+    },
     { name: "note", value: "TEXT", summary: "kept with the ban; explain shows it" },
   ],
   completes: ["jail", []],
@@ -73,9 +78,13 @@ address you are logged in from are refused. Answered once the ban is on disk and
       "/ban",
       { jail, targets, for: call.flags["for"], note: call.flags["note"] },
       (value) => {
-        for (const one of value.banned) call.out(`banned ${one.target} in ${one.jail} ${one.until === "forever" ? "for ever" : `until ${one.until}`}\n`);
+        for (const one of value.banned)
+          call.out(
+            `banned ${one.target} in ${one.jail} ${one.until === "forever" ? "for ever" : `until ${one.until}`}\n`,
+          );
         for (const one of value.already) call.out(`${one} is banned already\n`);
-        for (const one of value.refused) call.err(`f2b: ${one.target} was not banned: ${visible(one.reason)}\n`);
+        for (const one of value.refused)
+          call.err(`f2b: ${one.target} was not banned: ${visible(one.reason)}\n`);
       },
       (value) => (value.refused.length > 0 ? exits.no : exits.fine),
     );
@@ -84,7 +93,14 @@ address you are logged in from are refused. Answered once the ban is on disk and
     "POST /ban": async ({ body }, daemon) => {
       const jail = textField(body, "jail") ?? "";
       if (!daemon.hasJail(jail)) throw new Refusal(404, daemon.noSuchJail(jail));
-      return { json: await daemon.ban(jail, targetsOf(field(body, "targets")), spanOf(textField(body, "for")), textField(body, "note")) };
+      return {
+        json: await daemon.ban(
+          jail,
+          targetsOf(field(body, "targets")),
+          spanOf(textField(body, "for")),
+          textField(body, "note"),
+        ),
+      };
     },
   },
 };

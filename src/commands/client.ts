@@ -5,7 +5,9 @@ import { type Call, exits } from "./index.ts";
 
 export const defaultSocket = "/run/f2b/f2b.sock";
 
-export type Asked = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly exit: number };
+export type Asked =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly exit: number };
 
 /** The socket to use: -s, else the configuration's when -c is given, else the default. */
 export async function socketOf(call: Call): Promise<string> {
@@ -17,13 +19,21 @@ export async function socketOf(call: Call): Promise<string> {
 }
 
 /** Opens a request; undefined with the reason told on stderr when the daemon cannot be reached. */
-export async function reach(call: Call, method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response | undefined> {
+export async function reach(
+  call: Call,
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Response | undefined> {
   const socket = await socketOf(call);
   try {
     return await fetch(`http://f2b${path}`, {
       unix: socket,
       method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
@@ -60,7 +70,15 @@ export async function ask(call: Call, method: "GET" | "POST", path: string, body
   call.err(`f2b: ${visible(fault.what ?? `the daemon answered ${response.status}`)}\n`);
   if (fault.why !== undefined) call.err(`  why: ${visible(fault.why)}\n`);
   if (fault.fix !== undefined) call.err(`  fix: ${visible(fault.fix)}\n`);
-  return { ok: false, exit: response.status === 404 || response.status === 409 ? exits.no : response.status === 422 ? exits.configuration : exits.usage };
+  return {
+    ok: false,
+    exit:
+      response.status === 404 || response.status === 409
+        ? exits.no
+        : response.status === 422
+          ? exits.configuration
+          : exits.usage,
+  };
 }
 
 /** Asks, and prints the answer: as JSON, else through `print`; `judge` gives the exit code in both cases. */

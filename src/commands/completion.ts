@@ -31,7 +31,11 @@ export const completion: Command = {
 };
 
 /** Candidates after `f2b NAME typed…`; "" as name: the commands. */
-async function candidates(name: string, typed: readonly string[], socket: string | undefined): Promise<readonly string[]> {
+async function candidates(
+  name: string,
+  typed: readonly string[],
+  socket: string | undefined,
+): Promise<readonly string[]> {
   if (name === "") return [...Object.keys(commands), "help"];
   if (name === "help") return Object.keys(commands);
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -45,11 +49,18 @@ async function candidates(name: string, typed: readonly string[], socket: string
   const path = socket ?? "/run/f2b/f2b.sock";
   try {
     if (place === "jail") {
-      const report = (await (await fetch("http://f2b/status", { unix: path })).json()) as { jails: { name: string }[] };
+      const report = (await (await fetch("http://f2b/status", { unix: path })).json()) as {
+        jails: { name: string }[];
+      };
       return [...report.jails.map((jail) => jail.name), ...options];
     }
     const answer = await fetch("http://f2b/banned", { unix: path, method: "POST", body: "{}" });
-    return [...((await answer.json()) as { bans: { target: string }[] }).bans.slice(0, 500).map((ban) => ban.target), ...options];
+    return [
+      ...((await answer.json()) as { bans: { target: string }[] }).bans
+        .slice(0, 500)
+        .map((ban) => ban.target),
+      ...options,
+    ];
   } catch {
     return options; // no daemon: nothing to offer but the options
   }

@@ -25,8 +25,12 @@ export const version: Command = {
     const quiet = { ...call, err: () => undefined };
     const asked = await ask(quiet, "GET", "/version");
     const daemon = asked.ok ? (asked.value as { version: string }).version : undefined;
-    if (call.json) call.out(`${JSON.stringify({ version: own, ...(daemon === undefined ? {} : { daemon }) })}\n`);
-    else call.out(`f2b ${own}${daemon === undefined ? ", no daemon running" : daemon === own ? "" : `, daemon ${daemon}: restart it to use the new one`}\n`);
+    if (call.json)
+      call.out(`${JSON.stringify({ version: own, ...(daemon === undefined ? {} : { daemon }) })}\n`);
+    else
+      call.out(
+        `f2b ${own}${daemon === undefined ? ", no daemon running" : daemon === own ? "" : `, daemon ${daemon}: restart it to use the new one`}\n`,
+      );
     return exits.fine;
   },
   routes: { "GET /version": (_, daemon) => ({ json: { version: daemon.version } }) },
@@ -44,8 +48,13 @@ export const stop: Command = {
 Bans stand until their time is up, in the kernel, also while the daemon is stopped; --unban lifts them.
 A stopped jail stays stopped until f2b start JAIL, a reload of its settings, or a restart of the daemon.`,
   run(call) {
-    const body = { unban: call.flags["unban"] === true, ...(jailWord(call) === "" ? {} : { jail: jailWord(call) }) };
-    return show(call, "POST", "/stop", body, () => call.out(jailWord(call) === "" ? "the daemon is stopping\n" : `${jailWord(call)} is stopped\n`));
+    const body = {
+      unban: call.flags["unban"] === true,
+      ...(jailWord(call) === "" ? {} : { jail: jailWord(call) }),
+    };
+    return show(call, "POST", "/stop", body, () =>
+      call.out(jailWord(call) === "" ? "the daemon is stopping\n" : `${jailWord(call)} is stopped\n`),
+    );
   },
   routes: {
     "POST /stop": async ({ body }, daemon) => {
@@ -78,7 +87,10 @@ export const start: Command = {
       "POST",
       "/start",
       { jail: jailWord(call) },
-      (value) => call.out(`${jailWord(call)} is ${value.state}${value.reason === undefined ? "" : `: ${visible(value.reason)}`}\n`),
+      (value) =>
+        call.out(
+          `${jailWord(call)} is ${value.state}${value.reason === undefined ? "" : `: ${visible(value.reason)}`}\n`,
+        ),
       (value) => (value.state === "broken" ? exits.no : exits.fine),
     );
   },
@@ -102,7 +114,10 @@ export const restart: Command = {
       call.err("f2b: which jail?\n  To restart the daemon: systemctl restart f2b\n");
       return exits.usage;
     }
-    const stopped = await ask(call, "POST", "/stop", { jail: jailWord(call), unban: call.flags["unban"] === true });
+    const stopped = await ask(call, "POST", "/stop", {
+      jail: jailWord(call),
+      unban: call.flags["unban"] === true,
+    });
     return stopped.ok ? start.run(call) : stopped.exit;
   },
 };
@@ -167,7 +182,8 @@ export const flushlogs: Command = {
 
 export const healthz: Command = {
   name: "healthz",
-  summary: "for monitoring: exit code 0 when everything works, 1 when something does not, 69 when the daemon is down",
+  summary:
+    "for monitoring: exit code 0 when everything works, 1 when something does not, 69 when the daemon is down",
   usage: ["f2b healthz"],
   options: [],
   run(call) {
@@ -176,17 +192,20 @@ export const healthz: Command = {
       "GET",
       "/healthz",
       undefined,
-      (value) => call.out(value.healthy ? "healthy\n" : `${value.problems.map((one) => visible(one)).join("\n")}\n`),
+      (value) =>
+        call.out(value.healthy ? "healthy\n" : `${value.problems.map((one) => visible(one)).join("\n")}\n`),
       (value) => (value.healthy ? exits.fine : exits.no),
     );
   },
   routes: {
-    "GET /healthz": (_, daemon) => {
-      const report = daemon.status();
+    "GET /healthz": async (_, daemon) => {
+      const report = await daemon.status();
       const problems = [
         ...(report.degraded === undefined ? [] : [report.degraded]),
         ...report.problems,
-        ...report.jails.flatMap((jail) => (jail.state === "broken" ? [`${jail.name} is broken: ${jail.reason ?? ""}`] : [])),
+        ...report.jails.flatMap((jail) =>
+          jail.state === "broken" ? [`${jail.name} is broken: ${jail.reason ?? ""}`] : [],
+        ),
       ];
       return { json: { healthy: problems.length === 0, problems } };
     },

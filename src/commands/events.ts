@@ -11,7 +11,12 @@ export const events: Command = {
   usage: ["f2b events [--follow] [--json]"],
   options: [
     { name: "follow", short: "f", summary: "until interrupted (the default; kept for those who type it)" },
-    { name: "kind", value: "KIND", many: true, summary: "only failure, ban, unban, source, enforcement, jail, health, campaign" },
+    {
+      name: "kind",
+      value: "KIND",
+      many: true,
+      summary: "only failure, ban, unban, source, enforcement, jail, health, campaign",
+    },
   ],
   async run(call) {
     const response = await reach(call, "GET", "/events");

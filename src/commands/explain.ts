@@ -42,13 +42,23 @@ list, would the last gate refuse it, is it banned, does the firewall hold it, ha
 
 function print({ out }: Call, value: Explanation): void {
   const bans = value.jails.filter((jail) => jail.ban !== undefined);
-  out(`${value.target} is ${bans.length === 0 ? "not banned" : `banned in ${bans.map((jail) => jail.jail).join(", ")}`}.\n`);
+  out(
+    `${value.target} is ${bans.length === 0 ? "not banned" : `banned in ${bans.map((jail) => jail.jail).join(", ")}`}.\n`,
+  );
   if (value.guarded !== undefined) out(`It can never be banned: ${visible(value.guarded)}.\n`);
   for (const { jail, ban, firewall } of bans) {
     if (ban === undefined) continue;
-    out(`\n${jail}: banned ${ban.target === value.target ? "" : `as ${ban.target} `}since ${ban.since.slice(0, 19).replace("T", " ")} UTC, `);
-    out(ban.left === "forever" ? "for ever" : `${formatDuration(Math.max(1, Math.round(ban.left)))} left (until ${ban.until.slice(0, 19).replace("T", " ")} UTC)`);
-    out(`; ban number ${ban.nth}, cause: ${ban.cause}${ban.user === undefined ? "" : `, user ${visible(ban.user)}`}\n`);
+    out(
+      `\n${jail}: banned ${ban.target === value.target ? "" : `as ${ban.target} `}since ${ban.since.slice(0, 19).replace("T", " ")} UTC, `,
+    );
+    out(
+      ban.left === "forever"
+        ? "for ever"
+        : `${formatDuration(Math.max(1, Math.round(ban.left)))} left (until ${ban.until.slice(0, 19).replace("T", " ")} UTC)`,
+    );
+    out(
+      `; ban number ${ban.nth}, cause: ${ban.cause}${ban.user === undefined ? "" : `, user ${visible(ban.user)}`}\n`,
+    );
     if (ban.note !== undefined) out(`  note: ${visible(ban.note)}\n`);
     if (firewall !== undefined) out(`  firewall: ${visible(firewall)}\n`);
     if (ban.ineffective !== undefined) out(`  INEFFECTIVE: ${visible(ban.ineffective)}\n`);
@@ -62,6 +72,16 @@ function print({ out }: Call, value: Explanation): void {
   }
   if (value.history.length > 0) {
     out("\nHistory:\n");
-    out(table(value.history.map((one) => [`  ${one.since.slice(0, 19).replace("T", " ")}`, one.jail, one.length, one.cause, one.ended ?? ""])));
+    out(
+      table(
+        value.history.map((one) => [
+          `  ${one.since.slice(0, 19).replace("T", " ")}`,
+          one.jail,
+          one.length,
+          one.cause,
+          one.ended ?? "",
+        ]),
+      ),
+    );
   }
 }

@@ -15,16 +15,17 @@ Start here:
   f2b doctor        what is wrong or could be better
 
 Commands:
-${table(
-  all.map((command) => [`  ${command.name}`, command.summary]),
-)}
+${table(all.map((command) => [`  ${command.name}`, command.summary]))}
 Every command: ${globalOptions.map((o) => spell(o)).join("  ")}
 More: f2b help COMMAND
 `;
 }
 
 export function helpFor(command: Command): string {
-  const options = [...command.options, ...globalOptions.filter((o) => !command.options.some((own) => own.name === o.name))];
+  const options = [
+    ...command.options,
+    ...globalOptions.filter((o) => !command.options.some((own) => own.name === o.name)),
+  ];
   return `${command.summary}
 
 Usage:

@@ -62,7 +62,15 @@ export type Answer =
 
 export type Route = (request: Request, daemon: Daemon) => Promise<Answer> | Answer;
 
-export const exits = { fine: 0, no: 1, usage: 64, unavailable: 69, broken: 70, permission: 77, configuration: 78 } as const;
+export const exits = {
+  fine: 0,
+  no: 1,
+  usage: 64,
+  unavailable: 69,
+  broken: 70,
+  permission: 77,
+  configuration: 78,
+} as const;
 
 interface Entry {
   /** Loaded only when typed, so that a client command starts in a few milliseconds. */

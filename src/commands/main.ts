@@ -18,11 +18,15 @@ export async function main(argv: readonly string[], list: typeof Commands): Prom
 
   const hostile = dangerous.find((name) => process.env[name] !== undefined);
   if (hostile !== undefined && process.getuid?.() === 0) {
-    err(`f2b: ${hostile} is set: as root this would run other code than f2b's\n  fix: unset ${hostile}, then try again\n`);
+    err(
+      `f2b: ${hostile} is set: as root this would run other code than f2b's\n  fix: unset ${hostile}, then try again\n`,
+    );
     return exits.usage;
   }
 
-  const at = argv.findIndex((word, i) => !word.startsWith("-") && !["-c", "-s", "--config", "--socket"].includes(argv[i - 1] ?? ""));
+  const at = argv.findIndex(
+    (word, i) => !word.startsWith("-") && !["-c", "-s", "--config", "--socket"].includes(argv[i - 1] ?? ""),
+  );
   const name = argv[at];
   if (name === undefined || name === "help") {
     const topic = name === undefined ? undefined : argv[at + 1];
@@ -32,7 +36,9 @@ export async function main(argv: readonly string[], list: typeof Commands): Prom
     }
     if (topic === undefined) {
       out(await overview(list));
-      return argv.length === 0 || name === "help" || argv.includes("-h") || argv.includes("--help") ? exits.fine : exits.usage;
+      return argv.length === 0 || name === "help" || argv.includes("-h") || argv.includes("--help")
+        ? exits.fine
+        : exits.usage;
     }
     const entry = Object.hasOwn(list, topic) ? list[topic] : undefined;
     if (entry === undefined) return unknown(topic, list, err);
@@ -46,7 +52,12 @@ export async function main(argv: readonly string[], list: typeof Commands): Prom
   return run(command, words, out, err);
 }
 
-async function run(command: Command, argv: readonly string[], out: Call["out"], err: Call["err"]): Promise<number> {
+async function run(
+  command: Command,
+  argv: readonly string[],
+  out: Call["out"],
+  err: Call["err"],
+): Promise<number> {
   if (argv.includes("--help") || argv.includes("-h")) {
     out(helpFor(command));
     return exits.fine;
@@ -77,7 +88,9 @@ async function run(command: Command, argv: readonly string[], out: Call["out"], 
 
 function unknown(name: string, list: typeof Commands, err: Call["err"]): number {
   const meant = suggest(name, Object.keys(list));
-  err(`f2b: there is no command "${visible(name)}"\n  fix: ${meant === undefined ? "see f2b help" : `did you mean f2b ${meant}?`}\n`);
+  err(
+    `f2b: there is no command "${visible(name)}"\n  fix: ${meant === undefined ? "see f2b help" : `did you mean f2b ${meant}?`}\n`,
+  );
   return exits.usage;
 }
 

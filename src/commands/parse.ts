@@ -19,9 +19,14 @@ export interface Parsed {
 
 /** The words after the command's name. A mistake is a Fault naming the option. */
 export function parseWords(command: Command, argv: readonly string[]): Parsed | Fault {
-  const options = [...command.options, ...globalOptions.filter((o) => !command.options.some((own) => own.name === o.name))];
+  const options = [
+    ...command.options,
+    ...globalOptions.filter((o) => !command.options.some((own) => own.name === o.name)),
+  ];
   const known = new Map(options.map((option) => [option.name, option]));
-  const shorts = new Map(options.flatMap((option) => (option.short === undefined ? [] : [[option.short, option] as const])));
+  const shorts = new Map(
+    options.flatMap((option) => (option.short === undefined ? [] : [[option.short, option] as const])),
+  );
   const { tokens } = parseArgs({
     args: [...argv],
     strict: false,

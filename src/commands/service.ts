@@ -34,7 +34,9 @@ uninstall stops and disables it and removes the unit; configuration and state st
 async function systemctl(call: Call, ...words: string[]): Promise<boolean> {
   const program = call.system.programs.find("systemctl");
   if (program === undefined) {
-    call.err("f2b: there is no systemctl: this machine does not run systemd\n  fix: start `f2b daemon` from your init system\n");
+    call.err(
+      "f2b: there is no systemctl: this machine does not run systemd\n  fix: start `f2b daemon` from your init system\n",
+    );
     return false;
   }
   const result = await call.system.programs.run([program, ...words], { timeoutMs: 60_000 });
@@ -51,12 +53,18 @@ export async function install(call: Call): Promise<number> {
   let program: string = programPath;
   if (basename(process.execPath).startsWith("f2b")) {
     const self = process.execPath;
-    if (["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt"].some((place) => self.startsWith(`${place}/`))) program = self;
+    if (
+      ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt"].some((place) =>
+        self.startsWith(`${place}/`),
+      )
+    )
+      program = self;
     else files.replaceFile(programPath, files.readFile(self), 0o755);
   }
   files.replaceFile(unitPath, unit(program, call.config), 0o644);
   call.out(`wrote ${unitPath}\n`);
-  if (!(await systemctl(call, "daemon-reload")) || !(await systemctl(call, "enable", "f2b.service"))) return exits.no;
+  if (!(await systemctl(call, "daemon-reload")) || !(await systemctl(call, "enable", "f2b.service")))
+    return exits.no;
   if (call.flags["no-start"] !== true && !(await systemctl(call, "restart", "f2b.service"))) return exits.no;
   call.out("the service is enabled; see f2b status\n");
   return exits.fine;

@@ -32,7 +32,8 @@ export const get: Command = {
       `/settings?jail=${encodeURIComponent(jail)}${key === undefined ? "" : `&key=${encodeURIComponent(key)}`}`,
       undefined,
       (value) => {
-        for (const one of value) call.out(key === undefined ? `${one.key} = ${visible(one.text)}\n` : `${visible(one.text)}\n`);
+        for (const one of value)
+          call.out(key === undefined ? `${one.key} = ${visible(one.text)}\n` : `${visible(one.text)}\n`);
       },
     );
   },
@@ -44,8 +45,18 @@ export const get: Command = {
 export const set: Command = {
   name: "set",
   summary: "change a setting of a running jail",
-  usage: ["f2b set JAIL KEY VALUE… [--save]", "f2b set JAIL KEY += VALUE…", "f2b set JAIL KEY -= VALUE…", "f2b set daemon loglevel LEVEL"],
-  options: [{ name: "save", summary: "make it last: written beside the state, wins over the configuration, shown by f2b jails show" }],
+  usage: [
+    "f2b set JAIL KEY VALUE… [--save]",
+    "f2b set JAIL KEY += VALUE…",
+    "f2b set JAIL KEY -= VALUE…",
+    "f2b set daemon loglevel LEVEL",
+  ],
+  options: [
+    {
+      name: "save",
+      summary: "make it last: written beside the state, wins over the configuration, shown by f2b jails show",
+    },
+  ],
   completes: ["jail", []],
   help: `
 Examples:
@@ -59,14 +70,24 @@ Counters stay. A new bantime holds for new bans; f2b ban prolongs a standing one
       call.err("f2b: what to set?\n  f2b set JAIL KEY VALUE… [--save]\n");
       return Promise.resolve(exits.usage);
     }
-    return show<Setting>(call, "POST", "/settings", { jail, key, values, save: call.flags["save"] === true }, (value) => {
-      call.out(`${value.key} = ${visible(value.text)}${value.saved === undefined ? "" : `\nsaved in ${value.saved}`}\n`);
-    });
+    return show<Setting>(
+      call,
+      "POST",
+      "/settings",
+      { jail, key, values, save: call.flags["save"] === true },
+      (value) => {
+        call.out(
+          `${value.key} = ${visible(value.text)}${value.saved === undefined ? "" : `\nsaved in ${value.saved}`}\n`,
+        );
+      },
+    );
   },
   routes: {
     "POST /settings": async ({ body }, daemon) => {
       const { jail, key, values, save } = (body ?? {}) as Record<string, unknown>;
-      const words = Array.isArray(values) ? values.filter((one): one is string => typeof one === "string") : [];
+      const words = Array.isArray(values)
+        ? values.filter((one): one is string => typeof one === "string")
+        : [];
       if (typeof jail !== "string" || typeof key !== "string" || words.length === 0) {
         throw new Refusal(400, { what: "jail, key and values are needed" });
       }

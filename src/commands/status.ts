@@ -21,7 +21,13 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
     const [jail] = call.words;
     if (jail !== undefined) {
       const all = call.flags["all"] === true;
-      return show<JailReport>(call, "GET", `/status/jail?jail=${encodeURIComponent(jail)}`, undefined, (value) => printJail(call, value, all));
+      return show<JailReport>(
+        call,
+        "GET",
+        `/status/jail?jail=${encodeURIComponent(jail)}`,
+        undefined,
+        (value) => printJail(call, value, all),
+      );
     }
     return show<StatusReport>(
       call,
@@ -29,13 +35,16 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
       "/status",
       undefined,
       (value) => printAll(call, value),
-      (value) => (value.problems.length > 0 || value.jails.some((one) => one.state === "broken") ? exits.no : exits.fine),
+      (value) =>
+        value.problems.length > 0 || value.jails.some((one) => one.state === "broken")
+          ? exits.no
+          : exits.fine,
     );
   },
   routes: {
-    "GET /status": (_, daemon) => ({ json: daemon.status() }),
-    "GET /status/jail": ({ query }, daemon) => {
-      const report = daemon.jailReport(query["jail"] ?? "");
+    "GET /status": async (_, daemon) => ({ json: await daemon.status() }),
+    "GET /status/jail": async ({ query }, daemon) => {
+      const report = await daemon.jailReport(query["jail"] ?? "");
       if (report === undefined) throw new Refusal(404, daemon.noSuchJail(query["jail"] ?? ""));
       return { json: report };
     },
@@ -44,7 +53,9 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
 
 function printAll(call: Call, report: StatusReport): void {
   const { out } = call;
-  out(`f2b ${report.version}, up ${formatDuration(Math.max(1, Math.round(report.uptime)))}, firewall ${report.firewall}\n`);
+  out(
+    `f2b ${report.version}, up ${formatDuration(Math.max(1, Math.round(report.uptime)))}, firewall ${report.firewall}\n`,
+  );
   if (report.dryrun !== undefined) out(`DRY RUN, nobody is really banned: ${visible(report.dryrun)}\n`);
   if (report.degraded !== undefined) out(`The journal cannot be written: ${visible(report.degraded)}\n`);
   for (const problem of report.problems) out(`! ${visible(problem)}\n`);
@@ -82,7 +93,8 @@ function printTroubles(call: Call, jail: JailReport): void {
   if (jail.fix !== undefined) out(`  fix: ${visible(jail.fix)}\n`);
   if (jail.campaign !== undefined) out(`\n${jail.name}: a campaign is going on: ${visible(jail.campaign)}\n`);
   for (const problem of jail.problems) out(`\n${jail.name}: ${visible(problem)}\n`);
-  for (const one of jail.ineffective.slice(0, 5)) out(`\n${jail.name}: the ban of ${one.target} seems to have no effect: ${visible(one.reason)}\n`);
+  for (const one of jail.ineffective.slice(0, 5))
+    out(`\n${jail.name}: the ban of ${one.target} seems to have no effect: ${visible(one.reason)}\n`);
 }
 
 const shown = 50;
@@ -110,7 +122,8 @@ function printJail(call: Call, jail: JailReport, all: boolean): void {
   out("\n");
   const some = all ? bans : bans.slice(0, shown);
   out(banTable(some));
-  if (some.length < bans.length) out(`… and ${bans.length - some.length} more: f2b status ${jail.name} --all\n`);
+  if (some.length < bans.length)
+    out(`… and ${bans.length - some.length} more: f2b status ${jail.name} --all\n`);
 }
 
 export function banTable(bans: readonly BanReport[]): string {

@@ -277,6 +277,8 @@ export type JournalRecord =
       readonly value: unknown;
       readonly at: Time;
     }
+  /** The wall clock was set by `delta` ms: everything that stands moves along, so that it keeps its length. */
+  | { readonly t: "shift"; readonly delta: number; readonly at: Time }
   | { readonly t: "checkpoint"; readonly checkpoint: Checkpoint };
 
 export interface Checkpoint {

@@ -3,8 +3,8 @@
 
 import { lookup } from "node:dns/promises";
 import { parseAddress } from "../core/address.ts";
-import type { Address, Failure, IgnorePolicy, Jail, Prefix, Target } from "../core/domain.ts";
-import { compileIgnore } from "../core/ignore.ts";
+import type { Failure, IgnorePolicy, Jail, Target } from "../core/domain.ts";
+import { compileIgnore, ignoreReason } from "../core/ignore.ts";
 import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import type { System } from "../system/index.ts";
 
@@ -18,18 +18,26 @@ export interface Ignored {
   refresh(now: number): Promise<void>;
 }
 
-export function createIgnored(system: System, policy: IgnorePolicy): Ignored {
+export function createIgnored(system: System, policy: IgnorePolicy, ownAddresses: () => PrefixSet): Ignored {
   const { prefixes, names, files } = compileIgnore(policy.ignoreip);
-  const resolved = new Map<string, readonly Address[]>();
   const read = new Map<string, { readonly mtimeMs: number; readonly prefixes: PrefixSet }>();
-  let byName: PrefixSet = createPrefixSet([]);
+  const own = policy.ignoreself ? ownAddresses : undefined;
+  const byName = new Map<string, PrefixSet>();
   let lastLookup = Number.NEGATIVE_INFINITY;
+  let named: { readonly label: string; readonly prefixes: PrefixSet }[] = [];
+  const rename = (): void => {
+    named = [
+      ...[...byName].map(([label, set]) => ({ label, prefixes: set })),
+      ...[...read].map(([path, file]) => ({ label: `file:${path}`, prefixes: file.prefixes })),
+    ];
+  };
 
   function readFiles(): void {
     for (const path of files) {
       const stat = system.files.stat(path);
       if (stat === undefined || stat.kind !== "file") {
-        if (read.delete(path)) system.log.say("warning", `ignoreip file ${path} is gone; its addresses count again`);
+        if (read.delete(path))
+          system.log.say("warning", `ignoreip file ${path} is gone; its addresses count again`);
         continue;
       }
       if (read.get(path)?.mtimeMs === stat.mtimeMs) continue;
@@ -42,25 +50,18 @@ export function createIgnored(system: System, policy: IgnorePolicy): Ignored {
       for (const fault of compiled.faults) system.log.say("warning", `ignoreip file ${path}: ${fault.what}`);
       read.set(path, { mtimeMs: stat.mtimeMs, prefixes: compiled.prefixes });
     }
+    rename();
   }
   readFiles();
 
   return {
     reason(target) {
       if (target.kind === "id") return undefined;
-      const address = (target.kind === "address" ? target.text : target.text.split("/")[0]) as Address;
-      const entry: Address | Prefix | undefined = prefixes.find(address);
-      if (entry !== undefined) return `ignoreip ${entry}`;
-      const named = byName.find(address);
-      if (named !== undefined) {
-        const name = names.find((one) => resolved.get(one)?.includes(named as Address));
-        return `ignoreip ${name ?? named}`;
-      }
-      for (const [path, file] of read) {
-        const found = file.prefixes.find(address);
-        if (found !== undefined) return `ignoreip ${found} (${path})`;
-      }
-      return undefined;
+      return ignoreReason(target.text, {
+        prefixes,
+        ...(own === undefined ? {} : { own: own() }),
+        named,
+      });
     },
     async refresh(now) {
       readFiles();
@@ -70,29 +71,40 @@ export function createIgnored(system: System, policy: IgnorePolicy): Ignored {
         names.map(async (name) => {
           try {
             const found = await lookup(name, { all: true });
-            resolved.set(
+            byName.set(
               name,
-              found.map((one) => parseAddress(one.address)).filter((one) => one !== undefined),
+              createPrefixSet(
+                found.map((one) => parseAddress(one.address)).filter((one) => one !== undefined),
+              ),
             );
           } catch (error) {
             // The addresses known before stay: forgetting them because DNS is down would lock somebody out.
-            system.log.say("warning", `ignoreip ${name}: cannot be resolved now (${(error as NodeJS.ErrnoException).code ?? "failed"})`);
+            system.log.say(
+              "warning",
+              `ignoreip ${name}: cannot be resolved now (${(error as NodeJS.ErrnoException).code ?? "failed"})`,
+            );
           }
         }),
       );
-      byName = createPrefixSet([...resolved.values()].flat());
+      rename();
     },
   };
 }
 
 /** Runs a jail's ignorecommand; true means ignore. A command that fails to run or takes too long does not protect anybody. */
-export function createIgnoreCommand(system: System, jail: Jail): ((failure: Failure, now: number) => Promise<boolean>) | undefined {
+export function createIgnoreCommand(
+  system: System,
+  jail: Jail,
+): ((failure: Failure, now: number) => Promise<boolean>) | undefined {
   const { ignorecommand, ignorecache } = jail.ignore;
   if (ignorecommand === undefined || ignorecommand.length === 0) return undefined;
   const cache = new Map<string, { readonly at: number; readonly ignore: boolean }>();
   return async (failure, now) => {
     const values = commandValues(jail, failure);
-    const key = ignorecache === undefined ? undefined : ignorecache.key.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
+    const key =
+      ignorecache === undefined
+        ? undefined
+        : ignorecache.key.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
     if (key !== undefined && ignorecache !== undefined) {
       const known = cache.get(key);
       if (known !== undefined && now - known.at < ignorecache.maxTime * 1000) return known.ignore;
@@ -102,11 +114,23 @@ export function createIgnoreCommand(system: System, jail: Jail): ((failure: Fail
     const result = await system.programs.run(argv, {
       timeoutMs: commandLimitMs,
       stdin: JSON.stringify(values),
-      env: Object.fromEntries(Object.entries(values).map(([name, value]) => [`F2B_${name.toUpperCase()}`, value.replaceAll("\0", "")])),
+      env: Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [
+          `F2B_${name.toUpperCase()}`,
+          value.replaceAll("\0", ""),
+        ]),
+      ),
     });
-    if (result.timedOut) system.log.say("warning", `[${jail.name}] ignorecommand took longer than ${commandLimitMs / 1000} s and was ended`);
+    if (result.timedOut)
+      system.log.say(
+        "warning",
+        `[${jail.name}] ignorecommand took longer than ${commandLimitMs / 1000} s and was ended`,
+      );
     else if (result.code > 1 || result.code < 0) {
-      system.log.say("warning", `[${jail.name}] ignorecommand ended with ${result.code}: ${result.stderr.trim().slice(0, 200)}`);
+      system.log.say(
+        "warning",
+        `[${jail.name}] ignorecommand ended with ${result.code}: ${result.stderr.trim().slice(0, 200)}`,
+      );
     }
     const ignore = result.code === 0;
     if (key !== undefined && ignorecache !== undefined) {

@@ -1,0 +1,63 @@
+// One address taken through every gate of every jail, with the reason at each.
+
+import type { Target } from "../core/domain.ts";
+import { formatDuration } from "../core/duration.ts";
+import { guardReason } from "../core/guard.ts";
+import { covering, historyOf } from "../core/state.ts";
+import { plural } from "../core/text.ts";
+import type { Core } from "./core.ts";
+import type { Explanation } from "./explain.ts";
+import type { RunningJail, Shared } from "./jail.ts";
+import { iso } from "./report.ts";
+import { reportBan } from "./reporting.ts";
+
+export async function explainTarget(core: Core, target: Target, shared: Shared): Promise<Explanation> {
+  const guarded = guardReason(target, shared.guard());
+  return {
+    target: target.text,
+    ...(guarded === undefined ? {} : { guarded }),
+    jails: [...core.jails.values()].map((running) => {
+      const ban = covering(core.state, running.jail.name, target);
+      if (ban === undefined) return { jail: running.jail.name, why: whyNot(core, running, target, guarded) };
+      return {
+        jail: running.jail.name,
+        ban: reportBan(core, ban),
+        firewall: firewallSays(core, running),
+        why: "banned",
+      };
+    }),
+    history: historyOf(core.state, target).map((one) => ({
+      jail: one.jail,
+      since: iso(one.since),
+      length:
+        one.until === "forever"
+          ? "forever"
+          : formatDuration(Math.max(1, Math.round((one.until - one.since) / 1000))),
+      cause: one.cause,
+      ...(one.ended === undefined
+        ? {}
+        : { ended: `${one.ended.reason} ${iso(one.ended.at).slice(0, 19).replace("T", " ")}` }),
+    })),
+  };
+}
+
+function whyNot(core: Core, running: RunningJail, target: Target, guarded: string | undefined): string {
+  const { jail, policy } = running;
+  if (running.state === "broken") return `the jail is broken: ${running.reason ?? ""}`;
+  if (running.state === "stopped") return "the jail is stopped";
+  if (running.state === "waiting") return running.reason ?? "its log is not there yet";
+  const ignored = running.ignored.reason(target);
+  if (ignored !== undefined) return `it is ignored: ${ignored}`;
+  if (guarded !== undefined) return `it is never banned: ${guarded}`;
+  const count = policy.count(target, core.now());
+  if (count > 0)
+    return `${count} of ${plural(jail.maxretry, "failure")} within ${formatDuration(jail.findtime)}`;
+  return `no failure of it within ${formatDuration(jail.findtime)}`;
+}
+
+function firewallSays(core: Core, { jail }: RunningJail): string {
+  const problems = core.enforcer.problems(jail.name);
+  if (problems.length > 0)
+    return problems.map((problem) => `${problem.banaction}: ${problem.fault.what}`).join("; ");
+  return `${jail.banaction.map((use) => use.name).join(", ")}, ${jail.port === "all" ? "all ports" : `ports ${jail.port.map((p) => (p.from === p.to ? `${p.from}` : `${p.from}-${p.to}`)).join(", ")}`}`;
+}

@@ -1,0 +1,148 @@
+// One jail as it runs: its settings, its policy with counters, where its lines come from, and what is wrong with it.
+
+import { createPolicy, type Facts, type Policy } from "../core/decide.ts";
+import type { Ban, Failure, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
+import { type CompiledFilter, compileFilter } from "../core/filter.ts";
+import { type Guard, guardReason } from "../core/guard.ts";
+import { createPrefixSet } from "../core/prefixset.ts";
+import type { State } from "../core/state.ts";
+import * as stateful from "../core/state.ts";
+import type { System } from "../system/index.ts";
+import type { Core } from "./core.ts";
+import { createIgnoreCommand, createIgnored, type Ignored } from "./ignored.ts";
+import type { MachineAddresses } from "./machine.ts";
+
+export type JailState = "running" | "waiting" | "broken" | "stopped";
+
+export interface RunningJail {
+  jail: Jail;
+  readonly policy: Policy;
+  compiled: CompiledFilter | undefined;
+  ignored: Ignored;
+  ignoreCommand: ((failure: Failure, now: number) => Promise<boolean>) | undefined;
+  state: JailState;
+  reason: string | undefined;
+  fix: string | undefined;
+  /** Where lines come from now; "none" while nothing is there yet. */
+  origin: "file" | "journald" | "events" | "none";
+  readonly files: Set<string>;
+  readonly facts: Facts;
+  /** Makes anew what hangs on the settings beside policy and filter: ignore rules. */
+  retune(): void;
+  /** Standing bans whose target went on failing. */
+  readonly ineffective: Map<string, { readonly target: Target; count: number; reason: string }>;
+}
+
+/** What all jails share. */
+export interface Shared {
+  readonly system: System;
+  readonly state: State;
+  now(): Time;
+  /** The last gate's sets, refreshed as the machine's addresses change. */
+  guard(): Guard;
+  readonly maxKeys: number;
+}
+
+/** The last gate's sets, from what the machine says of itself and what the configuration adds. */
+export function guardOf(
+  machine: MachineAddresses,
+  lists: Pick<Guard, "emergency" | "trustedProxies" | "unguarded">,
+): Guard {
+  return {
+    own: createPrefixSet(machine.own),
+    gateways: createPrefixSet(machine.gateways),
+    resolvers: createPrefixSet(machine.resolvers),
+    sessions: createPrefixSet(machine.sessions),
+    ...lists,
+  };
+}
+
+/** Makes a jail ready; whatever is faulty in it becomes its state, never an exception. */
+export function openJail(jail: Jail, shared: Shared): RunningJail {
+  let facts: Facts | undefined;
+  const running: RunningJail = {
+    jail,
+    policy: createPolicy(jail, { maxKeys: shared.maxKeys }),
+    compiled: undefined,
+    ignored: createIgnored(shared.system, jail.ignore, () => shared.guard().own),
+    ignoreCommand: createIgnoreCommand(shared.system, jail),
+    state: "waiting",
+    reason: undefined,
+    fix: undefined,
+    origin: "none",
+    files: new Set(),
+    get facts() {
+      facts ??= factsFor(running, shared);
+      return facts;
+    },
+    retune() {
+      running.ignored = createIgnored(shared.system, running.jail.ignore, () => shared.guard().own);
+      running.ignoreCommand = createIgnoreCommand(shared.system, running.jail);
+    },
+    ineffective: new Map(),
+  };
+  prepare(running);
+  return running;
+}
+
+/** Compiles the filter and checks what makes a jail unable to run. */
+export function prepare(running: RunningJail): void {
+  const { jail } = running;
+  running.compiled = undefined;
+  const forged = jail.filter.forgeable;
+  const spoofed = jail.filter.spoofable;
+  if (jail.backend !== "events" && forged !== undefined && !jail.acceptForgeable) {
+    return fail(
+      running,
+      `records in this log can be forged: ${forged}`,
+      `set accept_forgeable = true in [jails.${jail.name}] if you accept that strangers can get others banned`,
+    );
+  }
+  if (jail.backend !== "events" && spoofed !== undefined && !jail.acceptSpoofable) {
+    return fail(
+      running,
+      `the address in this log can be spoofed: ${spoofed}`,
+      `set accept_spoofable = true in [jails.${jail.name}] if you accept that strangers can get others banned`,
+    );
+  }
+  const compiled = compileFilter(jail.filter);
+  if (!compiled.ok) {
+    const [fault] = compiled.faults;
+    return fail(running, fault?.what ?? "the filter is not usable", fault?.fix);
+  }
+  running.compiled = compiled.value;
+  running.state = "waiting";
+  running.reason = undefined;
+  running.fix = undefined;
+}
+
+/** Makes the jail's place in the firewall, or brings it into line with changed settings. */
+export async function openPlace(core: Core, running: RunningJail): Promise<void> {
+  const { faults } = await core.enforcer.start(running.jail);
+  for (const fault of faults) core.system.log.say("error", `[${running.jail.name}] ${fault.what}`);
+}
+
+function fail(running: RunningJail, reason: string, fix?: string): void {
+  running.state = "broken";
+  running.reason = reason;
+  running.fix = fix;
+}
+
+function factsFor(running: RunningJail, shared: Shared): Facts {
+  const { state } = shared;
+  return {
+    get now() {
+      return shared.now();
+    },
+    covering: (jail: JailName, target: Target): Ban | undefined => stateful.covering(state, jail, target),
+    standing: (jail: JailName) => stateful.standing(state, jail),
+    previousBans: (jail: JailName | undefined, target: Target) => stateful.previousBans(state, target, jail),
+    judged: (jail: JailName, target: Target, at: Time, seen: Seen | undefined) =>
+      stateful.alreadyJudged(state, jail, target, at, seen),
+    ignored: (target) => running.ignored.reason(target),
+    guarded(target) {
+      return guardReason(target, shared.guard());
+    },
+    random: Math.random,
+  };
+}

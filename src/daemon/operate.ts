@@ -1,0 +1,329 @@
+// An operator's wishes: ban, unban, start and stop a jail, change a setting. The same order as for failures: state and journal, then firewall.
+
+import { applySetting, formatSetting, parseSetting, saveSetting, settableKeys } from "../config/settings.ts";
+import { parsePrefix, prefixContains, targetKey } from "../core/address.ts";
+import type { Ban, Jail, JailName, JournalRecord, Span, Target } from "../core/domain.ts";
+import { covering, jailBans } from "../core/state.ts";
+import { plural, suggest } from "../core/text.ts";
+import type { Level } from "../system/index.ts";
+import type { LogWriter } from "../system/log.ts";
+import { Refusal } from "./control.ts";
+import type { Core } from "./core.ts";
+import { openPlace, prepare, type RunningJail } from "./jail.ts";
+import { emptyOutcome, type Outcome, type Pipeline } from "./pipeline.ts";
+import type { BanReport } from "./report.ts";
+import { reportBan } from "./reporting.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export interface BanAnswer {
+  readonly banned: readonly BanReport[];
+  readonly already: readonly string[];
+  readonly refused: readonly { readonly target: string; readonly reason: string }[];
+}
+
+export interface UnbanAnswer {
+  readonly unbanned: readonly { readonly jail: string; readonly target: string }[];
+  readonly absent: readonly string[];
+}
+
+export interface Setting {
+  readonly jail: string;
+  readonly key: string;
+  readonly value: unknown;
+  readonly text: string;
+  readonly saved?: string;
+}
+
+export interface Operations {
+  ban(
+    jail: string,
+    targets: readonly Target[],
+    length: Span | undefined,
+    note: string | undefined,
+  ): Promise<BanAnswer>;
+  unban(targets: readonly Target[] | "all", jail: string | undefined): Promise<UnbanAnswer>;
+  banned(targets: readonly Target[] | undefined): {
+    readonly bans: readonly BanReport[];
+    readonly absent: readonly string[];
+  };
+  startJail(name: string): Promise<{ readonly state: string; readonly reason?: string }>;
+  stopJail(name: string, unban: boolean): Promise<void>;
+  getSettings(jail: string, key: string | undefined): readonly Setting[];
+  setSetting(jail: string, key: string, values: readonly string[], save: boolean): Promise<Setting>;
+  /** Lifts bans that the configuration or the last gate forbids by now: an address may have become ours or ignored while we were down. */
+  dropForbidden(): Promise<void>;
+}
+
+const loglevels: readonly Level[] = ["critical", "error", "warning", "notice", "info", "debug", "trace"];
+
+export function createOperations(
+  core: Core,
+  pipeline: Pipeline,
+  supervisor: Supervisor,
+  log: LogWriter,
+): Operations {
+  const jailOf = (name: string): RunningJail => {
+    const running = core.jails.get(name as JailName);
+    if (running === undefined) throw new Refusal(404, { what: `there is no jail "${name}"` });
+    return running;
+  };
+
+  function lift(
+    running: RunningJail,
+    target: Target,
+    reason: "operator" | "ignored",
+    outcome: Outcome,
+  ): void {
+    const record: JournalRecord = { t: "unban", jail: running.jail.name, target, at: core.now(), reason };
+    core.apply(record);
+    outcome.records.push(record);
+    outcome.unbans.set(running, [...(outcome.unbans.get(running) ?? []), target]);
+    running.ineffective.delete(targetKey(target));
+    core.system.log.say("notice", `[${running.jail.name}] Unban ${target.text}`, { why: reason });
+    core.told({ kind: "unban", at: core.now(), jail: running.jail.name, target, reason });
+    core.events.tell({
+      at: new Date(core.now()).toISOString(),
+      kind: "unban",
+      jail: running.jail.name,
+      target: target.text,
+      text: `[${running.jail.name}] Unban ${target.text} (${reason})`,
+    });
+  }
+
+  /** Targets standing in the jail that are `target` or lie inside it. */
+  function inside(running: RunningJail, target: Target): Target[] {
+    if (target.kind !== "prefix") {
+      const ban = [...jailBans(core.state, running.jail.name)].find(
+        (one) => targetKey(one.target) === targetKey(target),
+      );
+      return ban === undefined ? [] : [ban.target];
+    }
+    const outer = parsePrefix(target.text);
+    return [...jailBans(core.state, running.jail.name)]
+      .map((ban) => ban.target)
+      .filter((one) => one.kind !== "id" && outer !== undefined && prefixContains(outer, one.text));
+  }
+
+  function settingOf(running: RunningJail, key: string): Setting {
+    const formatted = formatSetting(running.jail, key);
+    if (!formatted.ok) {
+      const meant = suggest(key, settableKeys);
+      throw new Refusal(404, {
+        what: `a jail has no setting "${key}"`,
+        fix: meant === undefined ? `settings: ${settableKeys.join(", ")}` : `did you mean ${meant}?`,
+      });
+    }
+    return { jail: running.jail.name, key, ...formatted.value };
+  }
+
+  return {
+    async ban(name, targets, length, note) {
+      const running = jailOf(name);
+      const outcome = emptyOutcome();
+      const banned: Ban[] = [];
+      const already: string[] = [];
+      const refused: { target: string; reason: string }[] = [];
+      for (const target of targets) {
+        const standing = covering(core.state, running.jail.name, target);
+        if (standing !== undefined && length === undefined) {
+          already.push(target.text);
+          continue;
+        }
+        const decision = running.policy.wish(target, "operator", length, note, running.facts);
+        if (decision.kind !== "ban") refused.push({ target: target.text, reason: decision.reason });
+        else {
+          pipeline.addBan(running, decision, undefined, outcome);
+          banned.push(decision.ban);
+        }
+      }
+      const faults = await pipeline.commit(outcome);
+      for (const fault of faults)
+        refused.push({
+          target: banned.map((one) => one.target.text).join(", "),
+          reason: `it is written down, but the firewall did not take it yet: ${fault.what}`,
+        });
+      return { banned: banned.map((one) => reportBan(core, one)), already, refused };
+    },
+
+    async unban(targets, name) {
+      const list = name === undefined ? [...core.jails.values()] : [jailOf(name)];
+      const outcome = emptyOutcome();
+      const unbanned: { jail: string; target: string }[] = [];
+      const absent: string[] = [];
+      if (targets === "all") {
+        for (const running of list) {
+          for (const ban of [...jailBans(core.state, running.jail.name)]) {
+            lift(running, ban.target, "operator", outcome);
+            unbanned.push({ jail: running.jail.name, target: ban.target.text });
+          }
+        }
+      } else {
+        for (const target of targets) {
+          let found = false;
+          for (const running of list) {
+            running.policy.forget(target);
+            for (const standing of inside(running, target)) {
+              found = true;
+              lift(running, standing, "operator", outcome);
+              unbanned.push({ jail: running.jail.name, target: standing.text });
+            }
+          }
+          const forget: JournalRecord = { t: "forget", target, at: core.now() };
+          core.apply(forget);
+          outcome.records.push(forget);
+          if (!found) absent.push(target.text);
+        }
+      }
+      await pipeline.commit(outcome);
+      return { unbanned, absent };
+    },
+
+    banned(targets) {
+      const jails = [...core.jails.values()];
+      if (targets === undefined) {
+        return {
+          bans: jails.flatMap((running) =>
+            [...jailBans(core.state, running.jail.name)].map((ban) => reportBan(core, ban)),
+          ),
+          absent: [],
+        };
+      }
+      const bans: BanReport[] = [];
+      const absent: string[] = [];
+      for (const target of targets) {
+        const found = jails
+          .map((running) => covering(core.state, running.jail.name, target))
+          .filter((ban) => ban !== undefined);
+        if (found.length === 0) absent.push(target.text);
+        bans.push(...found.map((ban) => reportBan(core, ban)));
+      }
+      return { bans, absent };
+    },
+
+    async startJail(name) {
+      const running = jailOf(name);
+      if (running.state === "stopped" || running.state === "broken") {
+        prepare(running);
+        if (running.state === "waiting") await openPlace(core, running);
+        supervisor.align();
+        pipeline.forgetScanners();
+      }
+      return { state: running.state, ...(running.reason === undefined ? {} : { reason: running.reason }) };
+    },
+
+    async stopJail(name, unban) {
+      const running = jailOf(name);
+      if (unban) {
+        const outcome = emptyOutcome();
+        for (const ban of [...jailBans(core.state, running.jail.name)])
+          lift(running, ban.target, "operator", outcome);
+        await pipeline.commit(outcome);
+      }
+      running.state = "stopped";
+      running.reason = "stopped by an operator";
+      running.origin = "none";
+      running.files.clear();
+      running.policy.restore([], core.now());
+      supervisor.align();
+      pipeline.forgetScanners();
+      core.system.log.say("info", `Jail '${name}' stopped`);
+    },
+
+    getSettings(name, key) {
+      if (name === "daemon") {
+        const level = log.level();
+        if (key !== undefined && key !== "loglevel")
+          throw new Refusal(404, {
+            what: `of the daemon only loglevel can be asked while it runs`,
+            fix: "f2b config show prints the rest",
+          });
+        return [{ jail: "daemon", key: "loglevel", value: level, text: level }];
+      }
+      const running = jailOf(name);
+      return (key === undefined ? settableKeys : [key]).map((one) => settingOf(running, one));
+    },
+
+    async setSetting(name, key, words, save) {
+      if (name === "daemon") {
+        const level = loglevels.find((one) => one === words[0]?.toLowerCase());
+        if (key !== "loglevel" || level === undefined)
+          throw new Refusal(400, {
+            what: "of the daemon only loglevel can be set while it runs",
+            fix: `f2b set daemon loglevel ${loglevels.join("|")}`,
+          });
+        log.setLevel(level);
+        core.chatty = ["info", "debug", "trace"].includes(level);
+        return { jail: name, key, value: level, text: level };
+      }
+      const running = jailOf(name);
+      const parsed = parseSetting(running.jail, key, words);
+      if (!parsed.ok) throw new Refusal(400, parsed.faults[0] ?? { what: `${key} cannot be set to that` });
+      const applied = applySetting(running.jail, key, parsed.value);
+      if (!applied.ok) throw new Refusal(400, applied.faults[0] ?? { what: `${key} cannot be set to that` });
+      await changeJail(core, pipeline, supervisor, running, applied.value);
+      core.system.log.say("info", `[${name}] ${key} = ${settingOf(running, key).text}`, {
+        saved: String(save),
+      });
+      const saved = save
+        ? saveSetting({ system: core.system, statedir: core.config.daemon.statedir }, name, key, parsed.value)
+        : undefined;
+      if (saved !== undefined && !saved.ok)
+        throw new Refusal(503, saved.faults[0] ?? { what: "the setting is in force but could not be saved" });
+      return { ...settingOf(running, key), ...(saved === undefined ? {} : { saved: saved.value }) };
+    },
+
+    async dropForbidden() {
+      const outcome = emptyOutcome();
+      let dropped = 0;
+      for (const running of core.jails.values()) {
+        for (const ban of [...jailBans(core.state, running.jail.name)]) {
+          const guarded = running.facts.guarded(ban.target);
+          const ignored = ban.cause === "operator" ? undefined : running.facts.ignored(ban.target);
+          if (guarded === undefined && ignored === undefined) continue;
+          lift(running, ban.target, "ignored", outcome);
+          dropped++;
+        }
+      }
+      if (dropped > 0)
+        core.system.log.say(
+          "notice",
+          `${plural(dropped, "standing ban")} lifted: ignored or never to be banned by now`,
+        );
+      await pipeline.commit(outcome);
+    },
+  };
+}
+
+/** Takes over changed settings of a jail: counters and bans stay; the firewall is touched only when its part has changed. */
+export async function changeJail(
+  core: Core,
+  pipeline: Pipeline,
+  supervisor: Supervisor,
+  running: RunningJail,
+  next: Jail,
+): Promise<void> {
+  const before = running.jail;
+  const differs = (...keys: (keyof Jail)[]): boolean =>
+    keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(next[key]));
+  running.jail = next;
+  running.policy.configure(next);
+  running.retune();
+  if (differs("filter", "acceptForgeable", "acceptSpoofable") || running.state === "broken") prepare(running);
+  if (
+    differs(
+      "filter",
+      "logpath",
+      "backend",
+      "journalmatch",
+      "logtimezone",
+      "findtime",
+      "trustedproxies",
+      "acceptForgeable",
+      "acceptSpoofable",
+    )
+  ) {
+    pipeline.forgetScanners();
+  }
+  if (differs("banaction", "port", "protocol", "chain", "blocktype")) await openPlace(core, running);
+  supervisor.align();
+}

@@ -1,0 +1,339 @@
+// The path of the data inside the daemon: chunk → failures → decisions → journal → firewall, in that order and for a whole chunk at
+// once. One loop owns the state: everything here runs to its end between two awaits, so a checkpoint taken between chunks is consistent.
+
+import { targetKey } from "../core/address.ts";
+import type {
+  Ban,
+  Decision,
+  Failure,
+  Fault,
+  JailName,
+  JournalRecord,
+  Position,
+  Seen,
+  Target,
+  UnbanReason,
+} from "../core/domain.ts";
+import { formatDuration } from "../core/duration.ts";
+import { createScanner, type Scanner } from "../core/scan.ts";
+import type { Chunk, FileChunk, JournaldChunk } from "../source/index.ts";
+import { matchesJournal } from "../source/journalmatch.ts";
+import type { Core } from "./core.ts";
+import type { Enforced } from "./enforcer.ts";
+import type { RunningJail } from "./jail.ts";
+
+/** A ban's target may still be seen for so long: lines were on their way, open connections are being cut. */
+const graceMs = 5000;
+
+export interface Pipeline {
+  take(chunk: Chunk): void;
+  /** Positions of all sources as of the last chunk taken. */
+  readonly positions: Map<string, Position>;
+  /** Enters a ban into the state and into what is to be written and done; `commit` does it. */
+  addBan(
+    running: RunningJail,
+    decision: Extract<Decision, { kind: "ban" }>,
+    seen: Seen | undefined,
+    outcome: Outcome,
+  ): void;
+  /**
+   * Carries out decisions in the one order: journal, then firewall. Resolves when they are on disk and the firewall has answered, with what
+   * the firewall could not do yet (it goes on being tried); rejects never.
+   */
+  commit(outcome: Outcome): Promise<readonly Fault[]>;
+  /** Scanners are made anew after the jails or their files have changed. */
+  forgetScanners(): void;
+  /** Resolves once everything committed so far is on disk and in the firewall. */
+  settled(): Promise<void>;
+}
+
+/** What is to be written and done together. */
+export interface Outcome {
+  readonly records: JournalRecord[];
+  readonly bans: Map<RunningJail, Ban[]>;
+  readonly unbans: Map<RunningJail, Target[]>;
+}
+
+export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map() });
+
+const push = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+};
+
+export function createPipeline(core: Core): Pipeline {
+  const { system, jails, events } = core;
+  const positions = new Map<string, Position>();
+  const scanners = new Map<string, { readonly scanner: Scanner; readonly members: readonly RunningJail[] }>();
+  const asking = new Set<string>();
+  let inFlight: Promise<unknown> = Promise.resolve();
+
+  function scannerOf(
+    key: string,
+    members: () => RunningJail[],
+  ): { readonly scanner: Scanner; readonly members: readonly RunningJail[] } {
+    let found = scanners.get(key);
+    if (found === undefined) {
+      const list = members();
+      const scanner = createScanner(
+        list.flatMap((running) =>
+          running.compiled === undefined
+            ? []
+            : [
+                {
+                  jail: running.jail.name,
+                  filter: running.compiled,
+                  findtime: running.jail.findtime,
+                  timezone: running.jail.logtimezone,
+                  trustedproxies: running.jail.trustedproxies,
+                },
+              ],
+        ),
+      );
+      found = { scanner, members: list };
+      scanners.set(key, found);
+    }
+    return found;
+  }
+
+  function takeFile(chunk: FileChunk): Outcome {
+    const { scanner, members } = scannerOf(chunk.path, () =>
+      [...jails.values()].filter(
+        (one) =>
+          one.state !== "broken" &&
+          one.state !== "stopped" &&
+          one.origin === "file" &&
+          one.jail.logpath.some((path) => chunk.patterns.includes(path)),
+      ),
+    );
+    for (const member of members) {
+      member.files.add(chunk.path);
+    }
+    const outcome = emptyOutcome();
+    const seen = { source: chunk.path, ino: chunk.ino, offset: 0 };
+    for (const hit of scanner.file(chunk.text, { live: chunk.live, now: core.now() })) {
+      const running = jails.get(hit.jail);
+      if (running === undefined) continue;
+      seen.offset = chunk.offset + hit.end;
+      judge(running, hit.failure, seen, chunk.live, outcome);
+    }
+    positions.set(chunk.path, chunk.after);
+    return outcome;
+  }
+
+  function takeJournald(chunk: JournaldChunk): Outcome {
+    const outcome = emptyOutcome();
+    const { scanner } = scannerOf("journald", () =>
+      [...jails.values()].filter((one) => one.origin === "journald"),
+    );
+    const wants = (jail: string, entry: JournaldChunk["entries"][number]): boolean =>
+      matchesJournal(entry.trusted, jails.get(jail as JailName)?.jail.journalmatch ?? []);
+    for (const hit of scanner.journald(chunk.entries, { live: chunk.live, now: core.now(), wants })) {
+      const running = jails.get(hit.jail);
+      if (running !== undefined)
+        judge(running, hit.failure, { source: "journald", at: hit.at }, chunk.live, outcome);
+    }
+    positions.set("journald", chunk.after);
+    return outcome;
+  }
+
+  function judge(running: RunningJail, failure: Failure, seen: Seen, live: boolean, outcome: Outcome): void {
+    const { jail } = running;
+    core.tally.failed(jail.name, failure.attempts, failure.at);
+    if (core.chatty || events.listening) tellFailure(running, failure);
+    const decision = running.policy.failure(failure, seen, running.facts);
+    switch (decision.kind) {
+      case "ban":
+        if (running.ignoreCommand !== undefined) void askFirst(running, failure, decision);
+        else addBan(running, decision, { ...seen }, outcome);
+        return;
+      case "none":
+        if (decision.code === "banned" && live) noteStillFailing(running, failure.target);
+        if (decision.code === "guarded")
+          core.sayOnce(
+            "warning",
+            `[${jail.name}] ${failure.target.text} would be banned but never is: ${decision.reason}`,
+          );
+        return;
+      case "unban":
+        return;
+    }
+  }
+
+  /** ignorecommand may take its time; the ban is decided only after it has answered, by the same policy's gates. */
+  async function askFirst(
+    running: RunningJail,
+    failure: Failure,
+    decision: Extract<Decision, { kind: "ban" }>,
+  ): Promise<void> {
+    const key = `${running.jail.name} ${targetKey(failure.target)}`;
+    if (asking.has(key) || running.ignoreCommand === undefined) return;
+    asking.add(key);
+    try {
+      if (await running.ignoreCommand(failure, core.now())) {
+        system.log.say("info", `[${running.jail.name}] Ignore ${failure.target.text} by command`);
+        return;
+      }
+      if (
+        running.state === "stopped" ||
+        running.facts.covering(running.jail.name, decision.ban.target) !== undefined
+      )
+        return;
+      const outcome = emptyOutcome();
+      addBan(running, decision, undefined, outcome);
+      await commit(outcome);
+    } finally {
+      asking.delete(key);
+    }
+  }
+
+  function addBan(
+    running: RunningJail,
+    decision: Extract<Decision, { kind: "ban" }>,
+    seen: Seen | undefined,
+    outcome: Outcome,
+  ): void {
+    const { ban, folds } = decision;
+    const record: JournalRecord = seen === undefined ? { t: "ban", ban } : { t: "ban", ban, seen };
+    core.apply(record);
+    outcome.records.push(record);
+    push(outcome.bans, running, ban);
+    core.tally.banned(ban.jail, ban.since);
+    running.ineffective.delete(targetKey(ban.target));
+    system.log.say("notice", `[${ban.jail}] Ban ${ban.target.text}`, {
+      for: ban.until === "forever" ? "forever" : formatDuration(Math.round((ban.until - ban.since) / 1000)),
+      nth: ban.nth,
+      why: decision.reason,
+    });
+    core.told({ kind: "ban", at: ban.since, ban });
+    events.tell({
+      at: new Date(ban.since).toISOString(),
+      kind: "ban",
+      jail: ban.jail,
+      target: ban.target.text,
+      cause: ban.cause,
+      nth: ban.nth,
+      until: ban.until === "forever" ? "forever" : new Date(ban.until).toISOString(),
+      text: `[${ban.jail}] Ban ${ban.target.text} (${decision.reason})`,
+    });
+    for (const target of folds) addUnban(running, target, "folded", outcome);
+    if (running.jail.backend !== "events" && ban.cause !== "import") followBan(ban, outcome);
+  }
+
+  /** Repeat offenders: jails that listen to bans rather than to a log (recidive) see every new one. */
+  function followBan(ban: Ban, outcome: Outcome): void {
+    for (const listener of jails.values()) {
+      if (listener.jail.backend !== "events" || listener.state === "stopped" || listener.state === "broken")
+        continue;
+      const line = `[${ban.jail}] Ban ${ban.target.text}`;
+      const failure: Failure = {
+        target: ban.target,
+        at: ban.since,
+        line,
+        attempts: 1,
+        regex: 0,
+        ...(ban.user === undefined ? {} : { user: ban.user }),
+      };
+      core.tally.failed(listener.jail.name, 1, ban.since);
+      const decision = listener.policy.failure(failure, undefined, listener.facts);
+      if (decision.kind === "ban")
+        addBan(listener, { ...decision, ban: { ...decision.ban, cause: "recidive" } }, undefined, outcome);
+    }
+  }
+
+  function addUnban(running: RunningJail, target: Target, reason: UnbanReason, outcome: Outcome): void {
+    const record: JournalRecord = { t: "unban", jail: running.jail.name, target, at: core.now(), reason };
+    core.apply(record);
+    outcome.records.push(record);
+    push(outcome.unbans, running, target);
+    running.ineffective.delete(targetKey(target));
+  }
+
+  function tellFailure(running: RunningJail, failure: Failure): void {
+    const at = new Date(failure.at).toISOString();
+    const text = `[${running.jail.name}] Found ${failure.target.text} - ${at.slice(0, 19).replace("T", " ")}`;
+    if (core.chatty) system.log.say("info", text);
+    events.tell({
+      at,
+      kind: "failure",
+      jail: running.jail.name,
+      target: failure.target.text,
+      ...(failure.user === undefined ? {} : { user: failure.user }),
+      text,
+    });
+  }
+
+  /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
+  function noteStillFailing(running: RunningJail, target: Target): void {
+    const ban = running.facts.covering(running.jail.name, target);
+    if (ban === undefined || core.now() - ban.since < graceMs) return;
+    const key = targetKey(ban.target);
+    const known = running.ineffective.get(key);
+    if (known !== undefined) {
+      known.count++;
+      return;
+    }
+    const reason = core.whyIneffective(running, ban);
+    running.ineffective.set(key, { target: ban.target, count: 1, reason });
+    system.log.say(
+      "warning",
+      `[${running.jail.name}] ${ban.target.text} goes on failing although it is banned: ${reason}`,
+    );
+    events.tell({
+      at: new Date(core.now()).toISOString(),
+      kind: "enforcement",
+      jail: running.jail.name,
+      target: ban.target.text,
+      text: `the ban of ${ban.target.text} has no effect: ${reason}`,
+    });
+    core.told({
+      kind: "enforcement",
+      at: core.now(),
+      jail: running.jail.name,
+      text: `${ban.target.text} goes on failing although it is banned: ${reason}`,
+      recovered: false,
+    });
+    void core.enforcer.verify(running.jail.name);
+  }
+
+  /** Written before done: the records are in the file before a program runs; what is told as done is on disk and in the firewall. */
+  function commit(outcome: Outcome): Promise<readonly Fault[]> {
+    if (outcome.records.length === 0) return Promise.resolve([]);
+    const durable = core.journal.append(outcome.records);
+    const enforced: Promise<Enforced>[] = [];
+    for (const [running, bans] of outcome.bans) {
+      enforced.push(
+        core.enforcer.ban(
+          running.jail.name,
+          bans.map((ban) => ({ target: ban.target, until: ban.until, ban })),
+        ),
+      );
+    }
+    for (const [running, targets] of outcome.unbans)
+      enforced.push(core.enforcer.unban(running.jail.name, targets));
+    core.schedule();
+    const all = Promise.all([durable, ...enforced]).then(([, ...answers]) =>
+      answers.flatMap((answer) => answer.faults),
+    );
+    inFlight = Promise.allSettled([inFlight, all]);
+    return all;
+  }
+
+  return {
+    positions,
+    take(chunk) {
+      const outcome = chunk.kind === "file" ? takeFile(chunk) : takeJournald(chunk);
+      core.dirty = true;
+      void commit(outcome);
+    },
+    addBan,
+    commit,
+    forgetScanners() {
+      scanners.clear();
+    },
+    async settled() {
+      await inFlight;
+    },
+  };
+}

@@ -1,0 +1,222 @@
+// Keeps the sources running: decides where each jail's lines come from (file or journald), opens what is needed, restarts what broke
+// with growing pauses, and looks again for what is not there yet. A source that breaks stops nobody else.
+
+import type { Position } from "../core/domain.ts";
+import { createFilesSource, type FilesSource } from "../source/files.ts";
+import { findFiles } from "../source/glob.ts";
+import type { LogSource, SourceNotice } from "../source/index.ts";
+import { createJournaldSource } from "../source/journald.ts";
+import type { Core } from "./core.ts";
+import type { RunningJail } from "./jail.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+const firstPauseMs = 200;
+const longestPauseMs = 30_000;
+/** How often a jail without a log looks again. */
+const probeMs = 5000;
+
+export interface Supervisor {
+  /** Brings the sources into line with the jails as they are now. */
+  align(): void;
+  close(): Promise<void>;
+  /** What is wrong with sources now, by their name. */
+  readonly problems: ReadonlyMap<string, string>;
+}
+
+export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
+  const { system } = core;
+  const problems = new Map<string, string>();
+  const running = new Map<string, { readonly source: LogSource; readonly ended: Promise<void> }>();
+  let files: FilesSource | undefined;
+  let journaldKey = "";
+  let closed = false;
+  let cancelProbe: (() => void) | undefined;
+
+  function notice(note: SourceNotice): void {
+    const bad = note.kind === "refused" || note.kind === "gone";
+    system.log.say(
+      bad
+        ? "warning"
+        : note.kind === "polling" || note.kind === "overlong" || note.kind === "suppressed"
+          ? "notice"
+          : "info",
+      note.text,
+    );
+    core.events.tell({
+      at: new Date(core.now()).toISOString(),
+      kind: "source",
+      source: note.source,
+      text: note.text,
+    });
+    if (bad) problems.set(note.source, note.text);
+    else if (note.kind === "opened" || note.kind === "rotated") problems.delete(note.source);
+  }
+
+  /** Runs a source until it is closed; when it throws it is opened again after a pause. */
+  function supervise(name: string, open: () => LogSource): void {
+    let source = open();
+    const ended = (async () => {
+      let pause = firstPauseMs;
+      while (!closed && running.get(name)?.source === source) {
+        try {
+          for await (const chunk of source.chunks()) {
+            pause = firstPauseMs;
+            if (problems.delete(name)) {
+              core.told({ kind: "source", at: core.now(), text: `${name} is read again`, recovered: true });
+            }
+            pipeline.take(chunk);
+          }
+          return; // closed by us
+        } catch (error) {
+          const text = `${name}: ${(error as Error).message}`;
+          system.log.say("error", `${text}; trying again in ${pause / 1000} s`);
+          if (!problems.has(name)) core.told({ kind: "source", at: core.now(), text, recovered: false });
+          problems.set(name, text);
+          await new Promise<void>((resolve) => system.clock.after(pause, resolve));
+          pause = Math.min(pause * 2, longestPauseMs);
+          if (closed || running.get(name)?.source !== source) return;
+          source = open();
+          running.set(name, { source, ended });
+        }
+      }
+    })();
+    running.set(name, { source, ended });
+  }
+
+  function end(name: string): void {
+    const one = running.get(name);
+    running.delete(name);
+    one?.source.close();
+  }
+
+  /** Where a jail's lines come from now. */
+  function originOf({ jail }: RunningJail): RunningJail["origin"] {
+    if (jail.backend === "events") return "events";
+    const journald =
+      jail.journalmatch.length > 0 && system.programs.find("journalctl") !== undefined && journaldThere();
+    switch (jail.backend) {
+      case "systemd":
+        return journald ? "journald" : "none";
+      case "inotify":
+      case "polling":
+        return "file";
+      case "auto":
+        if (findFiles(system, jail.logpath).length > 0) return "file";
+        return journald ? "journald" : "file";
+    }
+  }
+
+  function journaldThere(): boolean {
+    return ["/run/log/journal", "/var/log/journal"].some(
+      (directory) => system.files.stat(directory)?.kind === "directory",
+    );
+  }
+
+  function align(): void {
+    if (closed) return;
+    const active = [...core.jails.values()].filter(
+      (one) => one.state === "running" || one.state === "waiting",
+    );
+    let changed = false;
+    for (const one of active) {
+      const origin = originOf(one);
+      if (origin !== one.origin) {
+        one.origin = origin;
+        one.files.clear();
+        changed = true;
+      }
+      settle(one);
+    }
+    const patterns = new Set(
+      active.filter((one) => one.origin === "file").flatMap((one) => one.jail.logpath),
+    );
+    const matches = active.filter((one) => one.origin === "journald").map((one) => one.jail.journalmatch);
+    if (changed) pipeline.forgetScanners();
+    alignFiles(
+      [...patterns],
+      active.some((one) => one.jail.backend === "polling"),
+    );
+    alignJournald(matches);
+    cancelProbe?.();
+    cancelProbe = system.clock.after(probeMs, align);
+  }
+
+  function settle(one: RunningJail): void {
+    const missing =
+      one.origin === "none" || (one.origin === "file" && findFiles(system, one.jail.logpath).length === 0);
+    if (missing) {
+      one.state = "waiting";
+      one.reason =
+        one.jail.logpath.length === 0 && one.jail.journalmatch.length === 0
+          ? "no logpath and no journalmatch are set"
+          : `none of its logs is there yet: ${one.jail.logpath.join(", ")}${one.jail.journalmatch.length > 0 ? `, nor a systemd journal` : ""}`;
+    } else {
+      one.state = "running";
+      one.reason = undefined;
+    }
+  }
+
+  function alignFiles(patterns: readonly string[], polling: boolean): void {
+    if (patterns.length === 0) {
+      if (files !== undefined) end("files");
+      files = undefined;
+      return;
+    }
+    if (files !== undefined && running.has("files")) {
+      files.setPatterns(patterns);
+      return;
+    }
+    const findtimes = [...core.jails.values()].map((one) => one.jail.findtime);
+    supervise("files", () => {
+      files = createFilesSource({
+        system,
+        patterns: [
+          ...new Set(
+            [...core.jails.values()]
+              .filter((one) => one.origin === "file" && one.state !== "stopped" && one.state !== "broken")
+              .flatMap((one) => one.jail.logpath),
+          ),
+        ],
+        positions: [...pipeline.positions.values()].filter(
+          (position): position is Extract<Position, { kind: "file" }> => position.kind === "file",
+        ),
+        backlogMs: Math.max(0, ...findtimes) * 1000,
+        lineCap: core.config.daemon.linecap,
+        polling,
+        notice,
+      });
+      return files;
+    });
+  }
+
+  function alignJournald(matches: readonly (readonly string[])[]): void {
+    const key = JSON.stringify([...new Set(matches.flat())].sort());
+    if (key === journaldKey) return;
+    journaldKey = key;
+    end("journald");
+    if (matches.length === 0) return;
+    const findtimes = [...core.jails.values()].map((one) => one.jail.findtime);
+    supervise("journald", () => {
+      const known = pipeline.positions.get("journald");
+      return createJournaldSource({
+        system,
+        matches: [...new Set(matches.flat())],
+        ...(known?.kind === "journald" ? { position: known } : {}),
+        backlogMs: Math.max(0, ...findtimes) * 1000,
+        notice,
+      });
+    });
+  }
+
+  return {
+    align,
+    problems,
+    async close() {
+      closed = true;
+      cancelProbe?.();
+      const ended = [...running.values()].map((one) => one.ended);
+      for (const name of [...running.keys()]) end(name);
+      await Promise.all(ended);
+    },
+  };
+}
