@@ -279,7 +279,41 @@ export type JournalRecord =
     }
   /** The wall clock was set by `delta` ms: everything that stands moves along, so that it keeps its length. */
   | { readonly t: "shift"; readonly delta: number; readonly at: Time }
-  | { readonly t: "checkpoint"; readonly checkpoint: Checkpoint };
+  | { readonly t: "checkpoint"; readonly checkpoint: Checkpoint }
+  /** The wall clock was set by `delta` ms: what stands moves along and keeps the length it was given. `at` is after the move. */
+  | { readonly t: "shift"; readonly delta: number; readonly at: Time }
+  /** History that ended before this is forgotten (dbpurgeage). */
+  | { readonly t: "purge"; readonly before: Time }
+  /** Written by compaction only: what the records that it replaces had come to. */
+  | { readonly t: "past"; readonly target: Target; readonly past: Past }
+  | {
+      readonly t: "seen";
+      readonly jail: JailName;
+      readonly target: Target;
+      readonly at: Time;
+      readonly seen: Seen;
+    };
+
+/** What is remembered of one target in one jail beside the standing ban. */
+export interface Past {
+  readonly jail: JailName;
+  /** How often it was banned, the standing ban included. */
+  readonly bans: number;
+  /** The last bans that have ended, oldest first. */
+  readonly ended: readonly EndedBan[];
+  /** Failures up to this moment were forgiven by an operator. */
+  readonly floor?: Time;
+}
+
+export interface EndedBan {
+  readonly since: Time;
+  readonly until: Time | "forever";
+  readonly at: Time;
+  readonly reason: UnbanReason;
+  readonly nth: number;
+  readonly cause: BanCause;
+  readonly failures: number;
+}
 
 export interface Checkpoint {
   readonly at: Time;
