@@ -76,7 +76,7 @@ address you are logged in from are refused. Answered once the ban is on disk and
       call,
       "POST",
       "/ban",
-      { jail, targets, for: call.flags["for"], note: call.flags["note"] },
+      { jail, targets, for: call.flags.for, note: call.flags.note },
       (value) => {
         for (const one of value.banned)
           call.out(
@@ -118,7 +118,7 @@ export const unban: Command = {
 Lifts the ban in every jail, forgets the failures counted so far, and lines already written to the log do not ban again.
 A network lifts every ban inside it. Exit code 1: nobody was banned under what you named.`,
   run(call) {
-    const all = call.flags["all"] === true;
+    const all = call.flags.all === true;
     if (!all && call.words.length === 0) {
       call.err("f2b: whom?\n  f2b unban IP… | f2b unban --all [--jail JAIL]\n");
       return Promise.resolve(exits.usage);
@@ -127,7 +127,7 @@ A network lifts every ban inside it. Exit code 1: nobody was banned under what y
       call,
       "POST",
       "/unban",
-      { ...(all ? { all } : { targets: call.words }), jail: call.flags["jail"] },
+      { ...(all ? { all } : { targets: call.words }), jail: call.flags.jail },
       (value) => {
         if (value.unbanned.length > 20) call.out(`${plural(value.unbanned.length, "ban")} lifted\n`);
         else for (const one of value.unbanned) call.out(`unbanned ${one.target} in ${one.jail}\n`);

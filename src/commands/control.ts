@@ -49,7 +49,7 @@ Bans stand until their time is up, in the kernel, also while the daemon is stopp
 A stopped jail stays stopped until f2b start JAIL, a reload of its settings, or a restart of the daemon.`,
   run(call) {
     const body = {
-      unban: call.flags["unban"] === true,
+      unban: call.flags.unban === true,
       ...(jailWord(call) === "" ? {} : { jail: jailWord(call) }),
     };
     return show(call, "POST", "/stop", body, () =>
@@ -116,7 +116,7 @@ export const restart: Command = {
     }
     const stopped = await ask(call, "POST", "/stop", {
       jail: jailWord(call),
-      unban: call.flags["unban"] === true,
+      unban: call.flags.unban === true,
     });
     return stopped.ok ? start.run(call) : stopped.exit;
   },

@@ -21,7 +21,7 @@ export const events: Command = {
   async run(call) {
     const response = await reach(call, "GET", "/events");
     if (response === undefined) return exits.unavailable;
-    const kinds = call.flags["kind"];
+    const kinds = call.flags.kind;
     const wanted = Array.isArray(kinds) ? new Set<string>(kinds) : undefined;
     let rest = "";
     const decoder = new TextDecoder();

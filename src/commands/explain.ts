@@ -33,7 +33,7 @@ list, would the last gate refuse it, is it banned, does the firewall hold it, ha
   },
   routes: {
     "GET /explain": async ({ query }, daemon) => {
-      const [target] = targetsOf([query["target"] ?? ""]);
+      const [target] = targetsOf([query.target ?? ""]);
       if (target === undefined) throw new Error("unreachable: targetsOf returns one target for one text");
       return { json: await daemon.explain(target) };
     },

@@ -82,4 +82,22 @@ interface Entry {
 /** In the order in which `f2b help` lists them. */
 export const commands: Readonly<Record<string, Entry>> = {
   daemon: { load: async () => (await import("./daemon.ts")).daemon },
+  service: { load: async () => (await import("./service.ts")).service },
+  status: { load: async () => (await import("./status.ts")).status, answers: true },
+  explain: { load: async () => (await import("./explain.ts")).explain, answers: true },
+  banned: { load: async () => (await import("./ban.ts")).banned, answers: true },
+  ban: { load: async () => (await import("./ban.ts")).ban, answers: true },
+  unban: { load: async () => (await import("./ban.ts")).unban, answers: true },
+  events: { load: async () => (await import("./events.ts")).events, answers: true },
+  get: { load: async () => (await import("./settings.ts")).get, answers: true },
+  set: { load: async () => (await import("./settings.ts")).set, answers: true },
+  reload: { load: async () => (await import("./control.ts")).reload, answers: true },
+  start: { load: async () => (await import("./control.ts")).start, answers: true },
+  stop: { load: async () => (await import("./control.ts")).stop, answers: true },
+  restart: { load: async () => (await import("./control.ts")).restart },
+  ping: { load: async () => (await import("./control.ts")).ping, answers: true },
+  healthz: { load: async () => (await import("./control.ts")).healthz, answers: true },
+  flushlogs: { load: async () => (await import("./control.ts")).flushlogs, answers: true },
+  version: { load: async () => (await import("./control.ts")).version, answers: true },
+  completion: { load: async () => (await import("./completion.ts")).completion },
 };

@@ -76,13 +76,13 @@ async function run(
     flags: parsed.flags,
     config: text("config"),
     socket: text("socket"),
-    json: parsed.flags["json"] === true,
+    json: parsed.flags.json === true,
     out,
     err,
     env: process.env,
     stdin: process.stdin,
     stdout: process.stdout,
-    system: realSystem(createLog({ level: "warning", target: "STDERR" })),
+    system: realSystem(createLog({ level: "warning", target: { kind: "stderr" } })),
   });
 }
 

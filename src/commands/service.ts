@@ -20,7 +20,7 @@ install copies this program to ${programPath} (where it is not there already), w
 uninstall stops and disables it and removes the unit; configuration and state stay.`,
   async run(call) {
     const [what] = call.words;
-    if (what === "print" || (what === "install" && call.flags["print"] === true)) {
+    if (what === "print" || (what === "install" && call.flags.print === true)) {
       call.out(unit(programPath, call.config));
       return exits.fine;
     }

@@ -38,7 +38,7 @@ export const get: Command = {
     );
   },
   routes: {
-    "GET /settings": ({ query }, daemon) => ({ json: daemon.getSettings(query["jail"] ?? "", query["key"]) }),
+    "GET /settings": ({ query }, daemon) => ({ json: daemon.getSettings(query.jail ?? "", query.key) }),
   },
 };
 
@@ -74,7 +74,7 @@ Counters stay. A new bantime holds for new bans; f2b ban prolongs a standing one
       call,
       "POST",
       "/settings",
-      { jail, key, values, save: call.flags["save"] === true },
+      { jail, key, values, save: call.flags.save === true },
       (value) => {
         call.out(
           `${value.key} = ${visible(value.text)}${value.saved === undefined ? "" : `\nsaved in ${value.saved}`}\n`,

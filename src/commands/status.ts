@@ -20,7 +20,7 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
   run(call) {
     const [jail] = call.words;
     if (jail !== undefined) {
-      const all = call.flags["all"] === true;
+      const all = call.flags.all === true;
       return show<JailReport>(
         call,
         "GET",
@@ -44,8 +44,8 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
   routes: {
     "GET /status": async (_, daemon) => ({ json: await daemon.status() }),
     "GET /status/jail": async ({ query }, daemon) => {
-      const report = await daemon.jailReport(query["jail"] ?? "");
-      if (report === undefined) throw new Refusal(404, daemon.noSuchJail(query["jail"] ?? ""));
+      const report = await daemon.jailReport(query.jail ?? "");
+      if (report === undefined) throw new Refusal(404, daemon.noSuchJail(query.jail ?? ""));
       return { json: report };
     },
   },

@@ -18,7 +18,7 @@ import type {
   Time,
   WindowSnapshot,
 } from "./domain.ts";
-import { countKey, escalate } from "./prefixes.ts";
+import { countKey, escalate, type Members } from "./prefixes.ts";
 import { createWindow } from "./window.ts";
 
 export interface Facts {
@@ -26,7 +26,7 @@ export interface Facts {
   /** The standing ban that covers the target in this jail: its own, or that of a prefix it lies in. */
   covering(jail: JailName, target: Target): Ban | undefined;
   /** Targets standing in this jail, for the prefix ladder. */
-  standing(jail: JailName): Iterable<Target>;
+  standing(jail: JailName): Members;
   previousBans(jail: JailName | undefined, target: Target): number;
   /** True when this failure was judged before a restart (see Seen) or lies before an operator's unban. */
   judged(jail: JailName, target: Target, at: Time, seen: Seen | undefined): boolean;
@@ -41,7 +41,13 @@ export interface Facts {
 export interface Policy {
   failure(failure: Failure, seen: Seen | undefined, facts: Facts): Decision;
   /** A ban by hand, by recidive or by import: no counting, but the same gates. `length` undefined: as the jail would. */
-  wish(target: Target, cause: BanCause, length: Span | undefined, note: string | undefined, facts: Facts): Decision;
+  wish(
+    target: Target,
+    cause: BanCause,
+    length: Span | undefined,
+    note: string | undefined,
+    facts: Facts,
+  ): Decision;
   /** Failures counted for this target inside findtime. */
   count(target: Target, now: Time): number;
   forget(target: Target): void;
@@ -73,10 +79,21 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
     return undefined;
   }
 
-  function ban(target: Target, cause: BanCause, length: Span | undefined, facts: Facts, more: Partial<Ban>, reason: string): Decision {
+  function ban(
+    target: Target,
+    cause: BanCause,
+    length: Span | undefined,
+    facts: Facts,
+    more: Partial<Ban>,
+    reason: string,
+  ): Decision {
     const previous = facts.previousBans(jail.bantime.overalljails ? undefined : jail.name, target);
     const span = length ?? banLength(jail.bantime, previous, facts.random());
-    const wide = escalate(jail.prefix, facts.standing(jail.name), target);
+    // An operator names exactly whom he means.
+    const wide =
+      cause === "operator" || cause === "import"
+        ? undefined
+        : escalate(jail.prefix, facts.standing(jail.name), target);
     const chosen = wide !== undefined && gate(wide.prefix, facts) === undefined ? wide : undefined;
     return {
       kind: "ban",
@@ -100,7 +117,8 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
   return {
     failure(failure, seen, facts) {
       const { target } = failure;
-      if (facts.judged(jail.name, target, failure.at, seen)) return none("judged", "already judged before the restart");
+      if (facts.judged(jail.name, target, failure.at, seen))
+        return none("judged", "already judged before the restart");
       const gated = gate(target, facts);
       if (gated !== undefined) return gated;
       const standing = facts.covering(jail.name, target);
@@ -108,15 +126,20 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
       if (failure.at < facts.now - jail.findtime * 1000) return none("stale", "older than findtime");
 
       const storm = campaign?.observe(addressOf(target), failure.user, failure.at);
-      const limit = storm?.active === true && jail.campaign !== undefined ? Math.min(jail.maxretry, jail.campaign.maxretry) : jail.maxretry;
+      const limit =
+        storm?.active === true && jail.campaign !== undefined
+          ? Math.min(jail.maxretry, jail.campaign.maxretry)
+          : jail.maxretry;
       const key = countKey(target, jail.prefix);
       const { count } = window.hit(key, failure.at, failure.attempts, failure.line, failure.user);
-      const neighbour = count < limit ? escalate(jail.prefix, facts.standing(jail.name), target, "failure") : undefined;
+      const neighbour =
+        count < limit ? escalate(jail.prefix, facts.standing(jail.name), target, "failure") : undefined;
       if (count < limit && neighbour === undefined) {
         return none("below", `${count} of ${limit} failures within findtime`);
       }
       const { lines, user } = window.take(key);
-      const cause: BanCause = storm?.active === true && count < jail.maxretry && neighbour === undefined ? "campaign" : "failures";
+      const cause: BanCause =
+        storm?.active === true && count < jail.maxretry && neighbour === undefined ? "campaign" : "failures";
       const more = { failures: count, lines, ...(user === undefined ? {} : { user }) };
       return ban(target, cause, undefined, facts, more, `${count} of ${limit} failures within findtime`);
     },
@@ -124,7 +147,8 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
     wish(target, cause, length, note, facts) {
       const gated = gate(target, facts);
       // An operator may ban what the jail ignores, never what the last gate refuses.
-      if (gated !== undefined && !(cause === "operator" && gated.kind === "none" && gated.code === "ignored")) return gated;
+      if (gated !== undefined && !(cause === "operator" && gated.kind === "none" && gated.code === "ignored"))
+        return gated;
       window.forget(countKey(target, jail.prefix));
       const decision = ban(target, cause, length, facts, note === undefined ? {} : { note }, note ?? cause);
       return decision;
@@ -158,4 +182,5 @@ function windowSettings(jail: Jail) {
   return { findtimeMs: jail.findtime * 1000, maxretry: jail.maxretry, maxmatches: jail.maxmatches };
 }
 
-const addressOf = (target: Target): Address | undefined => (target.kind === "address" ? target.text : undefined);
+const addressOf = (target: Target): Address | undefined =>
+  target.kind === "address" ? target.text : undefined;

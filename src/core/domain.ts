@@ -339,6 +339,8 @@ export interface Fault {
   readonly why?: string;
   readonly fix?: string;
   readonly at?: Place;
+  /** The exit code, where it ends the program with another than the usual one. */
+  readonly exit?: number;
 }
 
 /** A place in a file, 1-based line and column. */

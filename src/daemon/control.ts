@@ -59,9 +59,16 @@ export async function openControl(
   const there = system.files.lstat(path);
   if (there !== undefined) {
     if (there.kind !== "socket") {
-      return { what: `${path} is a ${there.kind}, not a socket`, fix: "move it away, or set another [daemon] socket" };
+      return {
+        what: `${path} is a ${there.kind}, not a socket`,
+        fix: "move it away, or set another [daemon] socket",
+      };
     }
-    if (await alive(path)) return { what: `${path} is in use by a running daemon`, fix: "f2b stop, or set another [daemon] socket" };
+    if (await alive(path))
+      return {
+        what: `${path} is in use by a running daemon`,
+        fix: "f2b stop, or set another [daemon] socket",
+      };
     try {
       rmSync(path);
     } catch (error) {
@@ -75,7 +82,8 @@ export async function openControl(
       unix: path,
       maxRequestBodySize: maxBody,
       fetch: (request) => answer(request, routes, daemon, system),
-      error: () => Response.json({ fault: { what: "the daemon failed on this request; see its log" } }, { status: 500 }),
+      error: () =>
+        Response.json({ fault: { what: "the daemon failed on this request; see its log" } }, { status: 500 }),
     });
   } catch (error) {
     return cannot(path, error);
@@ -102,28 +110,49 @@ function cannot(path: string, error: unknown): Fault {
   };
 }
 
-async function answer(request: Request, routes: ReadonlyMap<string, Route>, daemon: Daemon, system: System): Promise<Response> {
+async function answer(
+  request: Request,
+  routes: ReadonlyMap<string, Route>,
+  daemon: Daemon,
+  system: System,
+): Promise<Response> {
   const url = new URL(request.url);
   const route = routes.get(`${request.method} ${url.pathname}`);
   if (route === undefined) {
-    return Response.json({ fault: { what: `there is no ${request.method} ${url.pathname}` } }, { status: 404 });
+    return Response.json(
+      { fault: { what: `there is no ${request.method} ${url.pathname}` } },
+      { status: 404 },
+    );
   }
   try {
     const text = request.method === "GET" ? "" : await request.text();
     const body: unknown = text === "" ? undefined : JSON.parse(text);
-    return toResponse(await route({ query: Object.fromEntries(url.searchParams), body, signal: request.signal }, daemon), request.signal);
+    return toResponse(
+      await route({ query: Object.fromEntries(url.searchParams), body, signal: request.signal }, daemon),
+      request.signal,
+    );
   } catch (error) {
     if (error instanceof Refusal) return Response.json({ fault: error.fault }, { status: error.status });
-    if (error instanceof SyntaxError) return Response.json({ fault: { what: "the request's body is not JSON" } }, { status: 400 });
-    system.log.say("error", `request ${request.method} ${url.pathname} failed: ${(error as Error).stack ?? String(error)}`);
-    return Response.json({ fault: { what: "the daemon failed on this request; see its log" } }, { status: 500 });
+    if (error instanceof SyntaxError)
+      return Response.json({ fault: { what: "the request's body is not JSON" } }, { status: 400 });
+    system.log.say(
+      "error",
+      `request ${request.method} ${url.pathname} failed: ${(error as Error).stack ?? String(error)}`,
+    );
+    return Response.json(
+      { fault: { what: "the daemon failed on this request; see its log" } },
+      { status: 500 },
+    );
   }
 }
 
 function toResponse(result: Answer, signal: AbortSignal): Response {
   if ("json" in result) return Response.json(result.json, { status: result.status ?? 200 });
   if ("text" in result) {
-    return new Response(result.text, { status: result.status ?? 200, headers: { "content-type": result.type } });
+    return new Response(result.text, {
+      status: result.status ?? 200,
+      headers: { "content-type": result.type },
+    });
   }
   const iterator = result.stream[Symbol.asyncIterator]();
   const encoder = new TextEncoder();

@@ -5,14 +5,14 @@ import type { Route } from "../commands/index.ts";
 import type { BrokenJail, Config } from "../config/index.ts";
 import { parseTarget, targetKey } from "../core/address.ts";
 import type { Ban, Fault, JailName, Result, Span, Target, Time } from "../core/domain.ts";
-import type { Guard } from "../core/guard.ts";
+import { guardReason, type Machine } from "../core/guard.ts";
 import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import * as stateful from "../core/state.ts";
 import { plural, suggest } from "../core/text.ts";
 import { openJournal } from "../journal/journal.ts";
 import type { System } from "../system/index.ts";
 import type { LogWriter } from "../system/log.ts";
-import { type ServiceNotifier, serviceNotifier } from "../system/notify-socket.ts";
+import { notifyReady, type ServiceNotifier } from "../system/notify-socket.ts";
 import { openControl } from "./control.ts";
 import type { Core } from "./core.ts";
 import { createEnforcer } from "./enforcer.ts";
@@ -100,7 +100,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const tally = createTally();
   const jails = new Map<JailName, RunningJail>();
   const clock = steadyClock(system.clock, stepped);
-  const apply: Core["apply"] = (record) => stateful.apply(state, record);
+  const apply: Core["apply"] = (record) => {
+    stateful.apply(state, record);
+    if (record.t === "ban") jails.get(record.ban.jail)?.members.add(record.ban.target);
+    if (record.t === "unban") jails.get(record.jail)?.members.remove(record.target);
+  };
   const saidAt = new Map<string, Time>();
 
   let guard = lookAgain(options.config);
@@ -111,7 +115,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       standing: (jail) => stateful.jailBans(state, jail),
       find: (jail, target) => stateful.liveBan(state, jail, target),
     },
-    guard: (target) => jails.values().next().value?.facts.guarded(target),
+    guard: (target) => guardReason(target, guard),
     onProblem({ jail, banaction, fault }, recovered) {
       const text = recovered ? `[${jail}] ${banaction} works again` : `[${jail}] ${banaction}: ${fault.what}`;
       system.log.say(
@@ -157,7 +161,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const supervisor: Supervisor = createSupervisor(core, pipeline);
   const operations = createOperations(core, pipeline, supervisor, log);
 
-  function lookAgain(config: Config): Guard {
+  function lookAgain(config: Config): Machine {
     const set = (texts: readonly string[]): PrefixSet =>
       createPrefixSet(
         texts.flatMap((text) => {
@@ -281,7 +285,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
         fault.fix === undefined ? {} : { fix: fault.fix },
       );
   }
-  const ready: ServiceNotifier = serviceNotifier(system, process.env);
+  const ready: ServiceNotifier = notifyReady(system, process.env);
   let finish: (() => void) | undefined;
 
   const daemon: Daemon = {

@@ -53,7 +53,14 @@ export function createEvents(): Events {
             continue;
           }
           const batch = queue.splice(0, 500).map((event) => JSON.stringify(event));
-          if (lost > 0) batch.push(JSON.stringify({ kind: "health", text: `${lost} events were lost: the listener is too slow`, lost }));
+          if (lost > 0)
+            batch.push(
+              JSON.stringify({
+                kind: "health",
+                text: `${lost} events were lost: the listener is too slow`,
+                lost,
+              }),
+            );
           lost = 0;
           yield `${batch.join("\n")}\n`;
         }

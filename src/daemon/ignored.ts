@@ -110,7 +110,7 @@ export function createIgnoreCommand(
       if (known !== undefined && now - known.at < ignorecache.maxTime * 1000) return known.ignore;
     }
     // An address is all that may become an argument; everything else reaches the command as environment and JSON.
-    const argv = ignorecommand.map((word) => word.replaceAll("{ip}", values["ip"] ?? ""));
+    const argv = ignorecommand.map((word) => word.replaceAll("{ip}", values.ip ?? ""));
     const result = await system.programs.run(argv, {
       timeoutMs: commandLimitMs,
       stdin: JSON.stringify(values),

@@ -1,9 +1,10 @@
 // One jail as it runs: its settings, its policy with counters, where its lines come from, and what is wrong with it.
 
 import { createPolicy, type Facts, type Policy } from "../core/decide.ts";
-import type { Ban, Failure, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
+import type { Ban, Failure, Fault, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
 import { type CompiledFilter, compileFilter } from "../core/filter.ts";
-import { type Guard, guardReason } from "../core/guard.ts";
+import { guardReason, type Machine } from "../core/guard.ts";
+import { createMembers, type MemberIndex } from "../core/prefixes.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import type { State } from "../core/state.ts";
 import * as stateful from "../core/state.ts";
@@ -27,6 +28,8 @@ export interface RunningJail {
   origin: "file" | "journald" | "events" | "none";
   readonly files: Set<string>;
   readonly facts: Facts;
+  /** Index of the standing bans, for the prefix ladder. */
+  members: MemberIndex;
   /** Makes anew what hangs on the settings beside policy and filter: ignore rules. */
   retune(): void;
   /** Standing bans whose target went on failing. */
@@ -39,7 +42,7 @@ export interface Shared {
   readonly state: State;
   now(): Time;
   /** The last gate's sets, refreshed as the machine's addresses change. */
-  guard(): Guard;
+  guard(): Machine;
   readonly maxKeys: number;
 }
 
@@ -75,57 +78,62 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
       facts ??= factsFor(running, shared);
       return facts;
     },
+    members: createMembers(jail.prefix.ladder),
     retune() {
+      running.members = indexOf(running.jail, shared.state);
       running.ignored = createIgnored(shared.system, running.jail.ignore, () => shared.guard().own);
       running.ignoreCommand = createIgnoreCommand(shared.system, running.jail);
     },
     ineffective: new Map(),
   };
+  running.members = indexOf(jail, shared.state);
   prepare(running);
   return running;
 }
 
-/** Compiles the filter and checks what makes a jail unable to run. */
+function indexOf(jail: Jail, state: State): MemberIndex {
+  const members = createMembers(jail.prefix.ladder);
+  for (const ban of stateful.jailBans(state, jail.name)) members.add(ban.target);
+  return members;
+}
+
+/** Compiles the filter; what makes the jail unable to run becomes its state. */
 export function prepare(running: RunningJail): void {
-  const { jail } = running;
   running.compiled = undefined;
-  const forged = jail.filter.forgeable;
-  const spoofed = jail.filter.spoofable;
-  if (jail.backend !== "events" && forged !== undefined && !jail.acceptForgeable) {
-    return fail(
-      running,
-      `records in this log can be forged: ${forged}`,
-      `set accept_forgeable = true in [jails.${jail.name}] if you accept that strangers can get others banned`,
-    );
+  const unfit = unfitness(running.jail);
+  const compiled = compileFilter(running.jail.filter);
+  const fault =
+    unfit ?? (compiled.ok ? undefined : (compiled.faults[0] ?? { what: "the filter is not usable" }));
+  if (compiled.ok && fault === undefined) running.compiled = compiled.value;
+  running.state = fault === undefined ? "waiting" : "broken";
+  running.reason = fault?.what;
+  running.fix = fault?.fix;
+}
+
+/** A log that strangers can write into counts only for who has accepted it. */
+function unfitness({ name, filter, backend, acceptForgeable, acceptSpoofable }: Jail): Fault | undefined {
+  if (backend === "events") return undefined;
+  const accept = (key: string): string =>
+    `set ${key} = true in [jails.${name}] if you accept that strangers can get others banned`;
+  if (filter.forgeable !== undefined && !acceptForgeable) {
+    return {
+      what: `records in this log can be forged: ${filter.forgeable}`,
+      fix: accept("accept_forgeable"),
+    };
   }
-  if (jail.backend !== "events" && spoofed !== undefined && !jail.acceptSpoofable) {
-    return fail(
-      running,
-      `the address in this log can be spoofed: ${spoofed}`,
-      `set accept_spoofable = true in [jails.${jail.name}] if you accept that strangers can get others banned`,
-    );
+  if (filter.spoofable !== undefined && !acceptSpoofable) {
+    return {
+      what: `addresses in this log can be spoofed: ${filter.spoofable}`,
+      fix: accept("accept_spoofable"),
+    };
   }
-  const compiled = compileFilter(jail.filter);
-  if (!compiled.ok) {
-    const [fault] = compiled.faults;
-    return fail(running, fault?.what ?? "the filter is not usable", fault?.fix);
-  }
-  running.compiled = compiled.value;
-  running.state = "waiting";
-  running.reason = undefined;
-  running.fix = undefined;
+  return undefined;
 }
 
 /** Makes the jail's place in the firewall, or brings it into line with changed settings. */
 export async function openPlace(core: Core, running: RunningJail): Promise<void> {
   const { faults } = await core.enforcer.start(running.jail);
   for (const fault of faults) core.system.log.say("error", `[${running.jail.name}] ${fault.what}`);
-}
-
-function fail(running: RunningJail, reason: string, fix?: string): void {
-  running.state = "broken";
-  running.reason = reason;
-  running.fix = fix;
 }
 
 function factsFor(running: RunningJail, shared: Shared): Facts {
@@ -135,7 +143,7 @@ function factsFor(running: RunningJail, shared: Shared): Facts {
       return shared.now();
     },
     covering: (jail: JailName, target: Target): Ban | undefined => stateful.covering(state, jail, target),
-    standing: (jail: JailName) => stateful.standing(state, jail),
+    standing: () => running.members,
     previousBans: (jail: JailName | undefined, target: Target) => stateful.previousBans(state, target, jail),
     judged: (jail: JailName, target: Target, at: Time, seen: Seen | undefined) =>
       stateful.alreadyJudged(state, jail, target, at, seen),

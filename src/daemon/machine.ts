@@ -17,7 +17,10 @@ export interface MachineAddresses {
 export function lookAtMachine(system: System): MachineAddresses {
   return {
     own: ownAddresses(),
-    gateways: [...gateways4(text(system, "/proc/net/route")), ...gateways6(text(system, "/proc/net/ipv6_route"))],
+    gateways: [
+      ...gateways4(text(system, "/proc/net/route")),
+      ...gateways6(text(system, "/proc/net/ipv6_route")),
+    ],
     resolvers: resolvers(text(system, "/etc/resolv.conf")),
     sessions: sessions(system),
   };
@@ -119,7 +122,8 @@ function logindSessions(system: System, names: ReadonlySet<string>): Address[] {
     const record = text(system, `/run/systemd/sessions/${id}`);
     const user = /^USER=(.*)$/m.exec(record)?.[1];
     const host = /^REMOTE_HOST=(.*)$/m.exec(record)?.[1];
-    if (user === undefined || host === undefined || !names.has(user) || !/^REMOTE=1$/m.test(record)) return [];
+    if (user === undefined || host === undefined || !names.has(user) || !/^REMOTE=1$/m.test(record))
+      return [];
     return addresses([host]);
   });
 }

@@ -204,7 +204,7 @@ export function createOperations(
       const running = jailOf(name);
       if (running.state === "stopped" || running.state === "broken") {
         prepare(running);
-        if (running.state === "waiting") await openPlace(core, running);
+        await openPlace(core, running);
         supervisor.align();
         pipeline.forgetScanners();
       }
@@ -231,7 +231,7 @@ export function createOperations(
 
     getSettings(name, key) {
       if (name === "daemon") {
-        const level = log.level();
+        const level = log.level;
         if (key !== undefined && key !== "loglevel")
           throw new Refusal(404, {
             what: `of the daemon only loglevel can be asked while it runs`,
@@ -251,7 +251,7 @@ export function createOperations(
             what: "of the daemon only loglevel can be set while it runs",
             fix: `f2b set daemon loglevel ${loglevels.join("|")}`,
           });
-        log.setLevel(level);
+        log.level = level;
         core.chatty = ["info", "debug", "trace"].includes(level);
         return { jail: name, key, value: level, text: level };
       }

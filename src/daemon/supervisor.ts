@@ -26,7 +26,7 @@ export interface Supervisor {
 export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
   const { system } = core;
   const problems = new Map<string, string>();
-  const running = new Map<string, { readonly source: LogSource; readonly ended: Promise<void> }>();
+  const running = new Map<string, { source: LogSource; ended: Promise<void> }>();
   let files: FilesSource | undefined;
   let journaldKey = "";
   let closed = false;
@@ -55,9 +55,11 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
   /** Runs a source until it is closed; when it throws it is opened again after a pause. */
   function supervise(name: string, open: () => LogSource): void {
     let source = open();
-    const ended = (async () => {
+    const entry = { source, ended: Promise.resolve() };
+    running.set(name, entry);
+    entry.ended = (async () => {
       let pause = firstPauseMs;
-      while (!closed && running.get(name)?.source === source) {
+      while (!closed && running.get(name) === entry) {
         try {
           for await (const chunk of source.chunks()) {
             pause = firstPauseMs;
@@ -74,13 +76,12 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
           problems.set(name, text);
           await new Promise<void>((resolve) => system.clock.after(pause, resolve));
           pause = Math.min(pause * 2, longestPauseMs);
-          if (closed || running.get(name)?.source !== source) return;
+          if (closed || running.get(name) !== entry) return;
           source = open();
-          running.set(name, { source, ended });
+          entry.source = source;
         }
       }
     })();
-    running.set(name, { source, ended });
   }
 
   function end(name: string): void {

@@ -1,0 +1,169 @@
+// f2b daemon: reads the configuration, chooses what can be enforced here, and runs until it is told to stop.
+
+import { hostname } from "node:os";
+import { chooseBanaction } from "../banaction/choose.ts";
+import { faultText } from "../config/faults.ts";
+import { type Config, loadConfig } from "../config/index.ts";
+import type { Fault, Result, Use } from "../core/domain.ts";
+import { startDaemon } from "../daemon/daemon.ts";
+import { createMessenger, type Messenger } from "../daemon/messenger.ts";
+import { createEnricher } from "../notify/enrich.ts";
+import type { System } from "../system/index.ts";
+import { createLog, type LogWriter, levels } from "../system/log.ts";
+import { realSystem } from "../system/real.ts";
+import { type Call, type Command, commands, exits, type Route } from "./index.ts";
+import { version } from "./version.ts";
+
+export const daemon: Command = {
+  name: "daemon",
+  summary: "watch and ban, in the foreground; what the service runs",
+  usage: ["f2b daemon [-c FILE] [--dry-run] [--loglevel LEVEL]"],
+  options: [
+    { name: "dry-run", summary: "decide and print, but touch no firewall" },
+    { name: "loglevel", value: "LEVEL", summary: "critical, error, warning, notice, info, debug or trace" },
+  ],
+  help: `
+Without a configuration file it protects sshd where its log is found, on the best firewall it finds.
+Signals: HUP reads the configuration again, USR1 reopens the log file, TERM stops (bans stand until their time is up).`,
+  run,
+};
+
+async function run(call: Call): Promise<number> {
+  const first = read(call.system, call.config);
+  if (!first.ok) return complain(call, first.faults, exits.configuration);
+  const config = first.value;
+  const log = createLog({
+    level: levelOf(call, config),
+    target: config.daemon.logtarget,
+    syslogsocket: config.daemon.syslogsocket,
+  });
+  const system = realSystem(log);
+  for (const warning of config.warnings)
+    log.say(
+      "warning",
+      `configuration: ${warning.what}`,
+      warning.fix === undefined ? {} : { fix: warning.fix },
+    );
+
+  const { dryrun, prepare } = await chooseEnforcement(system, call.flags["dry-run"] === true);
+  if (dryrun !== undefined) log.say("warning", `DRY RUN, nobody is banned: ${dryrun}`);
+  const prepared = prepare(config);
+  const group = groupOf(system, config);
+  if (!group.ok) return complain(call, group.faults, exits.configuration);
+
+  const started = await startDaemon({
+    system,
+    log,
+    version,
+    config: prepared,
+    messenger: messengerOf(system, prepared),
+    reread: () => {
+      const again = read(system, call.config);
+      return again.ok ? { ok: true, value: prepare(again.value) } : again;
+    },
+    socketGroup: group.value,
+    routes: await routes(),
+    dryrun,
+  });
+  if (!("stopped" in started)) return complain(call, started, exits.unavailable);
+  await started.stopped;
+  log.close();
+  return exits.fine;
+}
+
+const read = (system: System, path: string | undefined): Result<Config> =>
+  loadConfig({ system, ...(path === undefined ? {} : { path }) });
+
+/** Every fault with its place, as for f2b config check; the first one's own exit code where it has one. */
+function complain(call: Call, faults: readonly Fault[], exit: number): number {
+  for (const fault of faults) call.err(faultText(fault, lineReader(call.system)));
+  return faults.find((fault) => fault.exit !== undefined)?.exit ?? exit;
+}
+
+function lineReader(system: System): (file: string, line: number) => string | undefined {
+  const cache = new Map<string, readonly string[]>();
+  return (file, line) => {
+    try {
+      const lines = cache.get(file) ?? Buffer.from(system.files.readFile(file)).toString("utf8").split("\n");
+      cache.set(file, lines);
+      return lines[line - 1];
+    } catch {
+      return undefined; // a bundled file, or gone since
+    }
+  };
+}
+
+function levelOf(call: Call, config: Config): LogWriter["level"] {
+  const asked = levels.find((level) => level === call.flags.loglevel);
+  return asked ?? config.daemon.loglevel;
+}
+
+interface Enforcement {
+  /** Why the firewall is not touched. */
+  readonly dryrun: string | undefined;
+  /** Replaces "auto" by what is there, and everything by "print" in a dry run. */
+  prepare(config: Config): Config;
+}
+
+async function chooseEnforcement(system: System, asked: boolean): Promise<Enforcement> {
+  const unfit = asked ? "asked for with --dry-run" : undefined;
+  const choice = await chooseBanaction(system);
+  const dryrun = unfit ?? (choice.name === "print" ? choice.reason : undefined);
+  return {
+    dryrun,
+    prepare(config) {
+      const chosen = (use: Use): Use =>
+        dryrun !== undefined
+          ? { name: "print", options: {} }
+          : use.name === "auto"
+            ? { ...use, name: choice.name }
+            : use;
+      return {
+        ...config,
+        jails: config.jails.map((jail) => ({ ...jail, banaction: jail.banaction.map(chosen) })),
+      };
+    },
+  };
+}
+
+function groupOf(system: System, { daemon: { socketgroup } }: Config): Result<number | undefined> {
+  if (socketgroup === undefined) return { ok: true, value: undefined };
+  const line = Buffer.from(system.files.readFile("/etc/group"))
+    .toString("utf8")
+    .split("\n")
+    .find((one) => one.startsWith(`${socketgroup}:`));
+  const gid = Number(line?.split(":")[2]);
+  if (line !== undefined && Number.isInteger(gid)) return { ok: true, value: gid };
+  return {
+    ok: false,
+    faults: [
+      {
+        what: `there is no group "${socketgroup}" ([daemon] socketgroup)`,
+        fix: `groupadd --system ${socketgroup}`,
+      },
+    ],
+  };
+}
+
+function messengerOf(system: System, config: Config): Messenger {
+  return createMessenger({
+    system,
+    host: hostname(),
+    uses: Object.values(config.notify),
+    wanted: (jail) => {
+      const names = config.jails.find((one) => one.name === jail)?.notify ?? [];
+      return names.length === 0 ? undefined : names;
+    },
+    enricher: createEnricher(config.enrichment, system),
+  });
+}
+
+/** The in-daemon halves of all commands that have one. */
+async function routes(): Promise<ReadonlyMap<string, Route>> {
+  const loaded = await Promise.all(
+    Object.values(commands)
+      .filter((entry) => entry.answers === true)
+      .map((entry) => entry.load()),
+  );
+  return new Map(loaded.flatMap((command) => Object.entries(command.routes ?? {})));
+}
