@@ -1,0 +1,63 @@
+// The main job with the real thing: a real sshd, a real client that fails, and a kernel that refuses it; with every firewall.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import {
+  ableTo,
+  configure,
+  connects,
+  failLogin,
+  type Lab,
+  labMissing,
+  openLab,
+  type RunningDaemon,
+  startDaemon,
+  startSshd,
+  until,
+} from "../support/lab.ts";
+
+const firewalls = [
+  { banaction: "nftables", needs: ["nft"] },
+  { banaction: "iptables-ipset", needs: ["iptables", "ipset"] },
+  { banaction: "iptables", needs: ["iptables"] },
+] as const;
+
+for (const { banaction, needs } of firewalls) {
+  const able = ableTo(
+    labMissing(["sshd", "ssh", "sshpass", "python3", ...needs]),
+    `brute force against ${banaction}`,
+  );
+  describe.skipIf(!able)(`a real brute force against ${banaction}`, () => {
+    let lab: Lab;
+    let daemon: RunningDaemon;
+    beforeAll(async () => {
+      lab = openLab(2);
+      const log = join(lab.directory, "auth.log");
+      await startSshd(lab, log);
+      const files = configure(
+        lab,
+        `[defaults]\nbanaction = "${banaction}"\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 3\nfindtime = "10m"\nbantime = "6s"\n`,
+      );
+      daemon = await startDaemon(lab, files);
+    }, 60_000);
+    afterAll(async () => {
+      await daemon?.kill("SIGTERM");
+      lab?.close();
+    });
+
+    for (const family of ["v4", "v6"] as const) {
+      test(`an ${family} client is shut out after maxretry, another is not, and the ban ends by itself`, async () => {
+        const [attacker, neighbour] = lab.clients;
+        if (attacker === undefined || neighbour === undefined) throw new Error("the lab has two clients");
+        const server = lab.server[family];
+        for (let i = 0; i < 3; i++) expect(failLogin(attacker, server)).toBe("refused login");
+        await until("the attacker is banned", () => daemon.f2b("banned", attacker[family]).code === 0, 1000);
+        expect(connects(attacker, server)).toBe(false);
+        expect(connects(neighbour, server)).toBe(true);
+        expect(failLogin(neighbour, server)).toBe("refused login");
+        await until("the ban has ended", () => connects(attacker, server), 12_000, 200);
+        await until("the daemon says so", () => daemon.f2b("banned", attacker[family]).code === 1, 3000);
+      }, 60_000);
+    }
+  });
+}
