@@ -1,0 +1,34 @@
+// A state as the fewest records whose fold is that state: what compaction writes. Values of the state are replaced and never
+// changed, so taking them is quick (no copy of what they hold) and the records can be written later, in slices.
+
+import type { JournalRecord } from "./domain.ts";
+import { lastCheckpoint, type State } from "./state.ts";
+
+export interface Snapshot {
+  readonly count: number;
+  records(): Iterable<JournalRecord>;
+}
+
+/** Bans come before history, because "past" says absolutely what applying a ban counts up; the checkpoint prunes marks, the clock is last. */
+export function takeSnapshot(state: State): Snapshot {
+  const bans = [...state.jails.values()].flatMap((jail) => [...jail.bans.values()]);
+  const past = [...state.past.values()];
+  const marks = [...state.marks.values()].flat();
+  const settings = [...state.settings].flatMap(([jail, map]) =>
+    [...map].map(([key, value]) => ({ jail, key, value })),
+  );
+  const checkpoint = lastCheckpoint(state);
+  const { newest } = state;
+  function* records(): Iterable<JournalRecord> {
+    for (const one of settings) yield { t: "set", ...one, at: newest };
+    for (const ban of bans) yield { t: "ban", ban };
+    for (const { target, jails } of past) for (const one of jails) yield { t: "past", target, past: one };
+    for (const mark of marks) yield { t: "seen", ...mark };
+    if (checkpoint !== undefined) yield { t: "checkpoint", checkpoint };
+    yield { t: "shift", delta: 0, at: newest };
+  }
+  return {
+    count: settings.length + bans.length + past.length + marks.length + 2,
+    records,
+  };
+}
