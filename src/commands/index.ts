@@ -89,6 +89,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   ban: { load: async () => (await import("./ban.ts")).ban, answers: true },
   unban: { load: async () => (await import("./ban.ts")).unban, answers: true },
   events: { load: async () => (await import("./events.ts")).events, answers: true },
+  top: { load: async () => (await import("./top.ts")).top },
   get: { load: async () => (await import("./settings.ts")).get, answers: true },
   set: { load: async () => (await import("./settings.ts")).set, answers: true },
   reload: { load: async () => (await import("./control.ts")).reload, answers: true },
