@@ -72,8 +72,8 @@ async function live(call: Call, state: Mutable): Promise<number> {
     });
   }, refreshMs);
   const onKey = (_: string | undefined, key: { name?: string; ctrl?: boolean } | undefined): void => {
-    if (key?.name === "q" || (key?.ctrl === true && key.name === "c")) return ended.abort();
-    void press(call, state, key?.name ?? "").then(draw);
+    if (key?.name === "q" || (key?.ctrl === true && key.name === "c")) ended.abort();
+    else void press(call, state, key?.name ?? "").then(draw);
   };
   stdin.on("keypress", onKey);
   stdout.on("resize", draw);
@@ -121,7 +121,10 @@ function enter(state: Mutable, event: DaemonEvent): void {
 }
 
 async function press(call: Call, state: Mutable, key: string): Promise<void> {
-  const quiet = { ...call, err: (text: string) => void (state.message = text.trim()) };
+  const err = (text: string): void => {
+    state.message = text.trim();
+  };
+  const quiet = { ...call, err };
   const event = state.events.at(-1 - state.selected);
   if (key === "up") state.selected = Math.max(0, state.selected - 1);
   else if (key === "down")

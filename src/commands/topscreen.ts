@@ -94,8 +94,9 @@ export function screen(view: TopView, rows: number, columns: number, colour: boo
     const text = `${String(age).padStart(5)}s  ${event.kind.padEnd(11)} ${visible(event.text)}`;
     add(text, i === view.selected ? inverse : undefined);
   });
+  lines.splice(rows - 2);
   while (lines.length < rows - 2) add("");
   add(visible(view.message));
   add("q quit   ↑↓ select   b ban   u unban   e explain   p pause", inverse);
-  return lines.slice(0, rows);
+  return lines;
 }
