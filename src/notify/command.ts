@@ -51,6 +51,16 @@ function checkProgram(path: string, system: System): void {
     throw new Failure(`${shown} belongs to uid ${stat.uid}, not to root: refused`, { permanent: true });
 }
 
+/** User and primary group as /etc/passwd has them; setpriv would take a group's name only. */
+function idsOf(user: string, system: System): readonly [string, string] {
+  const passwd = new TextDecoder().decode(system.files.readFile("/etc/passwd"));
+  const line = passwd.split("\n").find((one) => one.startsWith(`${user}:`));
+  const [, , uid, gid] = line?.split(":") ?? [];
+  if (uid === undefined || gid === undefined || !/^\d+$/.test(uid) || !/^\d+$/.test(gid))
+    throw new Failure(`there is no user ${user} in /etc/passwd`, { permanent: true });
+  return [uid, gid];
+}
+
 async function run(
   o: Options,
   system: System,
@@ -63,7 +73,8 @@ async function run(
     const setpriv = system.programs.find("setpriv");
     if (setpriv === undefined)
       throw new Failure("user needs the program setpriv (util-linux)", { permanent: true });
-    prefix.push(setpriv, `--reuid=${o.user}`, `--regid=${o.user}`, "--init-groups", "--no-new-privs", "--");
+    const [uid, gid] = idsOf(o.user, system);
+    prefix.push(setpriv, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--no-new-privs", "--");
   }
   const result = await system.programs.run([...prefix, ...o.command], {
     stdin,

@@ -1,7 +1,7 @@
 // An event as data, for sinks that machines read (webhook, command, redis, syslog): one flat object with the same field names
-// everywhere, documented here once. Absent facts are absent, not null.
+// everywhere. Text of strangers is made visible here too, for many a webhook ends in a chat. Absent facts are absent, not null.
 
-import { visible } from "../core/text.ts";
+import { visible, visibleLine } from "../core/text.ts";
 import type { Event, Message } from "./index.ts";
 import { jailOf, sentence, subject, tally } from "./text.ts";
 
@@ -52,7 +52,9 @@ export function facts(message: Message, event: Event): Facts {
     case "ban": {
       const { ban } = event;
       const { name, country, network, asn, organisation, abuse } = event.enrichment ?? {};
-      const known = { name, country, network, asn, organisation, abuse, user: ban.user, note: ban.note };
+      const user = ban.user === undefined ? undefined : visibleLine(ban.user, 256);
+      const note = ban.note === undefined ? undefined : visibleLine(ban.note, 256);
+      const known = { name, country, network, asn, organisation, abuse, user, note };
       return {
         ...common,
         address: ban.target.text,

@@ -78,6 +78,12 @@ const judgedLookup: LookupFunction = (hostname, options, callback) => {
   });
 };
 
+/** What an error may not show: what the caller named, and the path and query as they were sent. */
+function hidden(call: HttpCall): string[] {
+  const url = new URL(call.url);
+  return [url.href, url.pathname + url.search, url.pathname, ...(call.secrets ?? [])];
+}
+
 /** One call. Any status is an answer; rejects with a Failure when there is none. */
 export function http(call: HttpCall): Promise<HttpAnswer> {
   return new Promise((fulfil, reject) => {
@@ -89,7 +95,7 @@ export function http(call: HttpCall): Promise<HttpAnswer> {
     }
     const name = visibleLine(url.host, 120);
     const fail = (why: string, permanent = false): void =>
-      reject(new Failure(`${name}: ${visibleLine(redact(why, call.secrets ?? []), 300)}`, { permanent }));
+      reject(new Failure(`${name}: ${visibleLine(redact(why, hidden(call)), 300)}`, { permanent }));
     if (url.protocol !== "https:" && url.protocol !== "http:")
       return fail("only http and https are spoken", true);
     const literal = url.hostname.replace(/^\[|\]$/g, "");
@@ -190,12 +196,7 @@ export function refusal(call: HttpCall, answer: HttpAnswer): Failure {
         permanent: true,
       },
     );
-  const said = visibleLine(
-    redact(answer.body, call.secrets ?? [])
-      .replace(/\s+/g, " ")
-      .trim(),
-    200,
-  );
+  const said = visibleLine(redact(answer.body, hidden(call)).replace(/\s+/g, " ").trim(), 200);
   const passing = answer.status >= 500 || [408, 425, 429].includes(answer.status);
   const wait = retryAfter(answer.header("retry-after"));
   return new Failure(`${name} answered ${answer.status}${said === "" ? "" : `: ${said}`}`, {

@@ -1,7 +1,9 @@
-// Publishes each event as JSON on a channel of Redis or Valkey (PUBLISH), with the client that is built into Bun. Only tells: what
-// other hosts do with it is theirs to decide; nothing is ever received here.
+// Publishes each event as JSON on a channel of Redis or Valkey. Only tells: what other hosts do with it is theirs to decide. AUTH,
+// SELECT and PUBLISH are spoken here directly (RESP): Bun's client, asked not to reconnect, answers a wrong password with nothing
+// but "Connection closed", and the queue must know whether trying again can help.
 
-import { RedisClient } from "bun";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { z } from "zod";
 import { visibleLine } from "../core/text.ts";
 import { facts } from "./facts.ts";
@@ -38,44 +40,66 @@ export const redis: Notifier<z.output<typeof options>> = {
   options,
   async send(message, o, system) {
     const secrets: string[] = [];
-    const url = new URL(
-      `${o.tls ? "rediss" : "redis"}://${o.host.includes(":") ? `[${o.host}]` : o.host}:${o.port}/${o.database}`,
-    );
-    if (o.username !== undefined) url.username = o.username;
+    const commands: string[][] = [];
     if (o.password !== undefined || o.password_file !== undefined) {
       const password = readSecret(system, { value: o.password, file: o.password_file, what: "password" });
       secrets.push(password);
-      url.password = password;
+      commands.push(["AUTH", ...(o.username === undefined ? [] : [o.username]), password]);
     }
-    const ca = readCa(system, o.ca_file);
-    const client = new RedisClient(url.href, {
-      connectionTimeout: timeLimitMs,
-      autoReconnect: false,
-      maxRetries: 0,
-      enableOfflineQueue: false,
-      ...(o.tls ? { tls: ca === undefined ? true : { ca } } : {}),
+    if (o.database !== 0) commands.push(["SELECT", String(o.database)]);
+    const before = commands.length;
+    for (const event of message.events)
+      commands.push(["PUBLISH", o.channel, JSON.stringify(facts(message, event))]);
+    const { answered, error } = await converse(commands, o, readCa(system, o.ca_file));
+    if (error === undefined) return;
+    throw new Failure(`redis at ${o.host}:${o.port}: ${visibleLine(redact(error, secrets), 200)}`, {
+      delivered: Math.max(0, answered - before),
+      permanent: /^(?:WRONGPASS|NOAUTH|NOPERM|ERR (?:invalid|AUTH|DB))/i.test(error),
     });
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let delivered = 0;
-    const limit = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error("no answer within the time limit")), timeLimitMs);
-    });
-    try {
-      await Promise.race([client.connect(), limit]);
-      for (const event of message.events) {
-        await Promise.race([client.publish(o.channel, JSON.stringify(facts(message, event))), limit]);
-        delivered++;
-      }
-    } catch (error) {
-      const why = visibleLine(redact((error as Error).message, [...secrets, url.href]), 200);
-      throw new Failure(`redis at ${o.host}:${o.port}: ${why}`, {
-        delivered,
-        permanent: /WRONGPASS|NOAUTH|NOPERM/.test(why),
-      });
-    } finally {
-      clearTimeout(timer);
-      limit.catch(() => undefined);
-      client.close();
-    }
   },
 };
+
+/** Sends all commands at once and counts good replies up to the first bad one. Never rejects. */
+function converse(
+  commands: readonly (readonly string[])[],
+  o: z.output<typeof options>,
+  ca: string | undefined,
+): Promise<{ readonly answered: number; readonly error: string | undefined }> {
+  return new Promise((fulfil) => {
+    let answered = 0;
+    let buffer = "";
+    const socket = o.tls
+      ? connectTls({ host: o.host, port: o.port, servername: o.host, ...(ca === undefined ? {} : { ca }) })
+      : connect({ host: o.host, port: o.port });
+    const end = (error: string | undefined): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      fulfil({ answered, error });
+    };
+    const timer = setTimeout(() => end("no answer within the time limit"), timeLimitMs);
+    socket.on("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+    socket.on("close", () => end("the connection was closed"));
+    socket.on(o.tls ? "secureConnect" : "connect", () => {
+      socket.write(
+        commands
+          .map(
+            (words) =>
+              `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`,
+          )
+          .join(""),
+      );
+    });
+    // All replies to these commands are one line: +OK, :3 or -ERR ….
+    socket.on("data", (chunk: Buffer) => {
+      buffer += chunk.toString("latin1");
+      if (buffer.length > 65_536) return end("this is not Redis");
+      for (let at = buffer.indexOf("\r\n"); at >= 0; at = buffer.indexOf("\r\n")) {
+        const line = buffer.slice(0, at);
+        buffer = buffer.slice(at + 2);
+        if (line.startsWith("-")) return end(line.slice(1));
+        if (!/^[+:]/.test(line)) return end("this is not Redis");
+        if (++answered === commands.length) return end(undefined);
+      }
+    });
+  });
+}

@@ -190,7 +190,7 @@ describe("rules", () => {
     messenger.post(ban("192.0.2.1"));
     messenger.post(ban("192.0.2.2", { jail: "dovecot" as JailName }));
     await clock.advance(0);
-    expect(got.flatMap((m) => m.events.map((e) => (e.kind === "ban" ? e.ban.jail : "")))).toEqual([
+    expect(got.flatMap((m) => m.events.map((e) => (e.kind === "ban" ? String(e.ban.jail) : "")))).toEqual([
       "dovecot",
     ]);
   });
