@@ -5,6 +5,8 @@
 
 import type { ZodType } from "zod";
 import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
+import { nftables } from "./nftables.ts";
+import { print } from "./print.ts";
 
 export interface BanAction {
   readonly name: string;
@@ -20,8 +22,12 @@ export interface BanAction {
   };
   /** True when one entry serves all jails (hosts.deny, route, cloudflare, all ports): the enforcer keeps it until the last ban ends. */
   readonly shared: boolean;
+  /** Of a shared one: setups with the same text share their entries; the same options are assumed. One for all by default. */
+  place?(jail: JailSetup): string;
   /** True when the kernel (or service) itself ends a ban at its time. */
   readonly expires: boolean;
+  /** The longest time it can hold, seconds; a ban further away than that is held without end and ended by the daemon. */
+  readonly longest?: number;
   /** The options a user may give it, strict. */
   readonly options: ZodType;
   start(jail: JailSetup): readonly Step[];
@@ -44,7 +50,11 @@ export interface Drops {
 
 /** One question and how to read the answer. Jails that ask the same command share one run. */
 export interface Asking<T> {
-  readonly step: Extract<Step, { kind: "run" }>;
+  /** "ask" is put to a living interpreter and costs no process. */
+  readonly step:
+    | Extract<Step, { kind: "run" }>
+    | { readonly kind: "ask"; readonly interpreter: "nft"; readonly text: string };
+  /** `code` is 0 when the program could answer. */
   read(answer: string, code: number): T;
 }
 
@@ -85,6 +95,8 @@ export type Step =
       readonly timeoutMs?: number;
       readonly ok?: readonly number[];
       readonly ignore?: RegExp;
+      /** True when the ban stands without it (cutting open connections): not waited for, a failure is only logged. */
+      readonly extra?: boolean;
     }
   /** A file edited between our own marks, replaced atomically. `edit` is pure. */
   | {
@@ -101,6 +113,8 @@ export type Step =
       readonly headers: Readonly<Record<string, string>>;
       readonly body?: string;
       readonly ok?: (status: number, body: string) => boolean;
+      /** What to do with the answer: further steps, such as deleting the entries whose ids it told. */
+      readonly next?: (body: string) => readonly Step[];
     }
   /** Text for people: dry run. */
   | { readonly kind: "say"; readonly text: string };
@@ -121,4 +135,7 @@ export interface Found {
 }
 
 /** Every banaction, by the name one writes in `banaction = "…"`. Adding one: its file and one line here. */
-export const banactions: Readonly<Record<string, BanAction>> = {};
+export const banactions: Readonly<Record<string, BanAction>> = {
+  nftables,
+  print,
+};

@@ -3,9 +3,11 @@
 // done when its interpreter has acknowledged it and the acknowledgement was read back; what failed is retried with growing
 // pauses and told. One banaction failing holds up no other.
 
+import { type BanAction, banactions, type Drops, type Standing } from "../banaction/index.ts";
 import type { Fault, Jail, JailName, Target, Time, Use } from "../core/domain.ts";
-import type { BanAction, Drops, Standing } from "../banaction/index.ts";
 import type { System } from "../system/index.ts";
+import { createLane, type Lane, type LaneNews } from "./lane.ts";
+import { createSteps, type Fetch } from "./steps.ts";
 
 /** What the enforcer must know of a jail: a Jail is one. */
 export type EnforcedJail = Pick<Jail, "name" | "port" | "protocol" | "chain" | "blocktype"> & {
@@ -32,6 +34,7 @@ export interface EnforcerOptions {
   readonly onRepaired?: (repair: Repair) => void;
   /** Registry, so that tests may bring their own members. */
   readonly banactions?: Readonly<Record<string, BanAction>>;
+  readonly fetch?: Fetch;
 }
 
 export interface Problem {
@@ -82,3 +85,195 @@ export interface Enforcer {
   /** Waits for what is under way (at most `withinMs`), then ends the children; the firewall stays as it is. */
   close(withinMs: number): Promise<void>;
 }
+
+/** How often a banaction's structure is looked at where that is cheap; a flush by somebody else is mended within this. */
+const lookEveryMs = 500;
+/** How often everything that stands is read, at least; more rarely where reading takes long. */
+const verifyEveryMs = 5000;
+const verifyShare = 200;
+const verifyAtMostMs = 60_000;
+
+export function createEnforcer(options: EnforcerOptions): Enforcer {
+  const { system, wanted } = options;
+  const registry = options.banactions ?? banactions;
+  const steps = createSteps(system, options.fetch);
+  const lanes = new Map<string, Lane>();
+  const jails = new Map<JailName, { readonly lanes: Lane[] }>();
+  const drops = new Map<
+    JailName,
+    { readonly at: number; readonly took: number; readonly value: Drops | undefined }
+  >();
+  let closed = false;
+  let cancelLook: (() => void) | undefined;
+  let cancelVerify: (() => void) | undefined;
+
+  const news: LaneNews = {
+    problem: (problem, recovered) => options.onProblem?.(problem, recovered),
+    repaired: (repair) => options.onRepaired?.(repair),
+  };
+
+  /** Setups that share their entries share a lane; others have one of their own. */
+  function laneFor(jail: EnforcedJail, use: Use): Lane {
+    const action = registry[use.name];
+    if (action === undefined) throw new Error(`banaction "${use.name}" got past the configuration`);
+    const setup = setupOf(jail, use);
+    const place = action.shared ? `${JSON.stringify(use.options)} ${action.place?.(setup) ?? ""}` : jail.name;
+    const key = `${use.name} ${action.shared ? place : `${place} ${jail.banaction.filter((one) => one.name === use.name).indexOf(use)}`}`;
+    let lane = lanes.get(key);
+    if (lane === undefined) {
+      lane = createLane({
+        action,
+        system,
+        steps,
+        wanted,
+        news,
+        ...(options.guard === undefined ? {} : { guard: options.guard }),
+      });
+      lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  function lookSoon(): void {
+    if (closed || cancelLook !== undefined) return;
+    cancelLook = system.clock.after(lookEveryMs, () => {
+      void lookAll().finally(() => {
+        cancelLook = undefined;
+        if (lanes.size > 0) lookSoon();
+      });
+    });
+  }
+
+  /** One question for all lanes that ask the same. */
+  async function lookAll(): Promise<void> {
+    const answers = new Map<string, Promise<{ readonly text: string; readonly code: number } | Fault>>();
+    await Promise.all(
+      [...lanes.values()].map(async (lane) => {
+        const asking = lane.intact();
+        if (asking === undefined) return;
+        const key = JSON.stringify(asking.step);
+        const answer = answers.get(key) ?? steps.look(asking.step);
+        answers.set(key, answer);
+        const heard = await answer;
+        if ("what" in heard || asking.read(heard.text, heard.code)) return;
+        await lane.mend("its place was taken away");
+      }),
+    );
+  }
+
+  function verifySoon(afterMs: number): void {
+    if (closed || cancelVerify !== undefined) return;
+    cancelVerify = system.clock.after(afterMs, () => {
+      const began = system.clock.monotonic();
+      void verifyAll(lanes.values()).finally(() => {
+        cancelVerify = undefined;
+        const took = system.clock.monotonic() - began;
+        if (lanes.size > 0) verifySoon(Math.min(verifyAtMostMs, Math.max(verifyEveryMs, took * verifyShare)));
+      });
+    });
+  }
+
+  /** Lanes that list by the same command share its answer when they are verified together. */
+  async function verifyAll(which: Iterable<Lane>): Promise<Enforced> {
+    const answers = new Map<string, ReturnType<typeof steps.look>>();
+    const results: Enforced[] = [];
+    for (const lane of which) results.push(await lane.verify(answers));
+    return joined(results);
+  }
+
+  function lanesOf(name: JailName): readonly Lane[] {
+    return jails.get(name)?.lanes ?? [];
+  }
+
+  return {
+    async start(jail) {
+      const before = jails.get(jail.name)?.lanes ?? [];
+      const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupOf(jail, use) }));
+      jails.set(jail.name, { lanes: now.map((one) => one.lane) });
+      const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup)));
+      // The new place stands (or is being retried) before the old one goes.
+      for (const lane of before)
+        if (!now.some((one) => one.lane === lane)) await leave(lane, jail.name, "remove");
+      lookSoon();
+      verifySoon(verifyEveryMs);
+      return joined(results);
+    },
+    async ban(name, bans) {
+      return joined(await Promise.all(lanesOf(name).map((lane) => lane.settle(bans, name))));
+    },
+    async unban(name, targets) {
+      const asked = targets.map((target) => ({ target }));
+      return joined(await Promise.all(lanesOf(name).map((lane) => lane.settle(asked, name))));
+    },
+    async stop(name, how) {
+      const mine = lanesOf(name);
+      jails.delete(name);
+      drops.delete(name);
+      return joined(await Promise.all(mine.map((lane) => leave(lane, name, how))));
+    },
+    async verify(name) {
+      return verifyAll(name === undefined ? [...lanes.values()] : lanesOf(name));
+    },
+    problems(name) {
+      const which = name === undefined ? [...lanes.values()] : lanesOf(name);
+      return which.flatMap((lane) => lane.problems(name));
+    },
+    async drops(name) {
+      const known = drops.get(name);
+      const now = system.clock.monotonic();
+      // Where counting takes long (nft reads the whole table for it), a status must not wait for it every time.
+      if (known !== undefined && now - known.at < known.took * 50) return known.value;
+      let value: Drops | undefined;
+      for (const lane of lanesOf(name)) {
+        const asking = lane.drops(name);
+        if (asking === undefined) continue;
+        const heard = await steps.look(asking.step);
+        const found = "what" in heard ? undefined : asking.read(heard.text, heard.code);
+        if (found !== undefined)
+          value = {
+            packets: (value?.packets ?? 0) + found.packets,
+            bytes: (value?.bytes ?? 0) + found.bytes,
+          };
+      }
+      const at = system.clock.monotonic();
+      drops.set(name, { at, took: at - now, value });
+      return value;
+    },
+    async close(withinMs) {
+      closed = true;
+      cancelLook?.();
+      cancelVerify?.();
+      const idle = Promise.all([...lanes.values()].map((lane) => lane.close()));
+      await new Promise<void>((resolve) => {
+        const cancel = system.clock.after(withinMs, resolve);
+        void idle.then(() => {
+          cancel();
+          resolve();
+        });
+      });
+      steps.close();
+    },
+  };
+
+  async function leave(lane: Lane, name: JailName, how: "remove" | "keep"): Promise<Enforced> {
+    const result = await lane.leave(name, how);
+    if (lane.empty) for (const [key, one] of lanes) if (one === lane) lanes.delete(key);
+    return result;
+  }
+}
+
+function setupOf(jail: EnforcedJail, use: Use) {
+  return {
+    jail: jail.name,
+    port: jail.port,
+    protocol: jail.protocol,
+    chain: jail.chain,
+    blocktype: jail.blocktype,
+    options: use.options,
+  };
+}
+
+const joined = (results: readonly Enforced[]): Enforced => ({
+  faults: results.flatMap((one) => one.faults),
+  refused: results[0]?.refused ?? [],
+});

@@ -1,0 +1,500 @@
+// One banaction for one jail (or, where entries are shared, for all jails of one place): a queue of targets to look at, worked off
+// in batches, one at a time. Whatever is asked while a batch is under way goes into the next one; a single ban goes out at once.
+// What fails is halved until the culprit is found, kept, and retried with growing pauses.
+
+import type { Asking, BanAction, Drops, Found, JailSetup, Standing } from "../banaction/index.ts";
+import { targetKey } from "../core/address.ts";
+import type { Fault, JailName, Target, Time } from "../core/domain.ts";
+import { reconcile } from "../core/reconcile.ts";
+import type { System } from "../system/index.ts";
+import type { Enforced, Problem, Repair, Wanted } from "./enforcer.ts";
+import type { Steps } from "./steps.ts";
+
+export interface LaneNews {
+  problem(problem: Problem, recovered: boolean): void;
+  repaired(repair: Repair): void;
+}
+
+export interface LaneOptions {
+  readonly action: BanAction;
+  readonly system: System;
+  readonly steps: Steps;
+  readonly wanted: Wanted;
+  readonly guard?: (target: Target) => string | undefined;
+  readonly news: LaneNews;
+}
+
+export interface Lane {
+  /** A jail comes in, or comes again with other settings. */
+  join(setup: JailSetup): Promise<Enforced>;
+  leave(jail: JailName, how: "remove" | "keep"): Promise<Enforced>;
+  settle(asked: readonly Asked[], jail: JailName): Promise<Enforced>;
+  verify(answers: Map<string, ReturnType<Steps["look"]>>): Promise<Enforced>;
+  /** Makes the place anew and fills it. */
+  mend(reason: string): Promise<void>;
+  intact(): Asking<boolean> | undefined;
+  drops(jail: JailName): Asking<Drops | undefined> | undefined;
+  problems(jail: JailName | undefined): Problem[];
+  /** Resolves when nothing is under way any more; retries end. */
+  close(): Promise<void>;
+  readonly empty: boolean;
+}
+
+export interface Asked {
+  readonly target: Target;
+  readonly fresh?: boolean;
+}
+
+interface Batch {
+  readonly targets: Map<string, Asked>;
+  readonly done: Promise<Enforced>;
+  readonly finish: (result: Enforced) => void;
+}
+
+/** Elements a command: some 20 ms of nft, and a line it still reads quickly. */
+const batchSize = 2000;
+/** Firewalls count whole seconds and tell what is left, rounded. */
+const toleranceMs = 2500;
+/** Attempts to find the culprit in one failed batch before the whole of it is put off. */
+const mostAttempts = 48;
+const pausesMs = [250, 1000, 3000, 10_000, 30_000, 60_000] as const;
+const fine: Enforced = { faults: [], refused: [] };
+
+export function createLane({ action, system, steps, wanted, guard, news }: LaneOptions): Lane {
+  const members = new Map<JailName, JailSetup>();
+  /** Whether the place is known to have been made. */
+  let made = false;
+  let next: Batch | undefined;
+  let work: Promise<unknown> = Promise.resolve();
+  let queued = false;
+  let closed = false;
+  const failed = new Map<string, Target>();
+  let trouble: { fault: Fault; since: Time; attempts: number; next: Time | undefined } | undefined;
+  let cancelRetry: (() => void) | undefined;
+
+  /** Everything that touches the firewall goes through here, one after the other. */
+  function serially<T>(task: () => Promise<T>): Promise<T> {
+    const result = work.then(task, task);
+    work = result.catch(() => undefined);
+    return result;
+  }
+
+  const setup = (): JailSetup | undefined => members.values().next().value;
+
+  /** What should stand on this target: the longest of the members' bans, as this banaction can hold it. */
+  function effective(target: Target): Standing | undefined {
+    let best: Standing | undefined;
+    const now = system.clock.now();
+    for (const jail of members.keys()) {
+      const one = wanted.find(jail, target);
+      if (one === undefined || (one.until !== "forever" && one.until <= now)) continue;
+      if (
+        best === undefined ||
+        (best.until !== "forever" && (one.until === "forever" || one.until > best.until))
+      )
+        best = one;
+    }
+    return best === undefined ? undefined : held(best, now);
+  }
+
+  const held = (standing: Standing, now: Time): Standing =>
+    action.longest !== undefined &&
+    standing.until !== "forever" &&
+    standing.until - now > action.longest * 1000
+      ? { ...standing, until: "forever" }
+      : standing;
+
+  const isAble = (target: Target): boolean =>
+    target.kind === "id"
+      ? action.can.id
+      : (target.family === 4 ? action.can.v4 : action.can.v6) &&
+        (target.kind === "address" || action.can.prefix);
+
+  // -------------------------------------------------------------------------------------------------------- the queue
+
+  function enqueue(asked: readonly Asked[]): Promise<Enforced> {
+    if (asked.length === 0 || members.size === 0) return Promise.resolve(fine);
+    const waits = new Set<Promise<Enforced>>();
+    for (const one of asked) {
+      const batch = openBatch();
+      const key = targetKey(one.target);
+      const known = batch.targets.get(key);
+      // Asked twice: it may have been banned in between, so it is not fresh any more.
+      batch.targets.set(key, known === undefined ? one : { target: one.target });
+      waits.add(batch.done);
+      if (batch.targets.size >= batchSize) closeBatch(batch);
+    }
+    kick();
+    return Promise.all(waits).then((results) => ({
+      faults: results.flatMap((one) => one.faults),
+      refused: results.flatMap((one) => one.refused),
+    }));
+  }
+
+  const full: Batch[] = [];
+
+  function openBatch(): Batch {
+    if (next !== undefined) return next;
+    let finish: Batch["finish"] = () => undefined;
+    const done = new Promise<Enforced>((resolve) => {
+      finish = resolve;
+    });
+    next = { targets: new Map(), done, finish };
+    return next;
+  }
+
+  function closeBatch(batch: Batch): void {
+    full.push(batch);
+    if (next === batch) next = undefined;
+  }
+
+  function kick(): void {
+    if (queued) return;
+    queued = true;
+    void serially(async () => {
+      queued = false;
+      if (next !== undefined) closeBatch(next);
+      for (let batch = full.shift(); batch !== undefined; batch = full.shift())
+        batch.finish(await settleBatch([...batch.targets.values()]));
+      if (next !== undefined) kick();
+    });
+  }
+
+  async function settleBatch(asked: readonly Asked[]): Promise<Enforced> {
+    const refused: { target: Target; reason: string }[] = [];
+    const faults: Fault[] = [];
+    const able: Asked[] = [];
+    for (const one of asked) {
+      if (isAble(one.target)) able.push(one);
+      else if (effective(one.target) !== undefined)
+        faults.push({
+          what: `${action.name} cannot shut out ${one.target.text}`,
+          fix: "Choose a further banaction for this jail.",
+        });
+    }
+    const allowed = able.map((one) => {
+      const standing = effective(one.target);
+      const reason = standing === undefined ? undefined : guard?.(one.target);
+      if (reason === undefined) return { ...one, standing };
+      refused.push({ target: one.target, reason });
+      return { ...one, standing: undefined };
+    });
+    if (!made) {
+      const fault = await make();
+      if (fault !== undefined) {
+        for (const one of able) failed.set(targetKey(one.target), one.target);
+        return { faults: [...faults, fault], refused };
+      }
+    }
+    const fault = await attempt(allowed, { left: mostAttempts });
+    if (fault !== undefined) {
+      putOff(fault);
+      return { faults: [...faults, fault], refused };
+    }
+    if (failed.size === 0) recovered();
+    return { faults, refused };
+  }
+
+  interface Chosen extends Asked {
+    readonly standing: Standing | undefined;
+  }
+
+  /** Runs a batch; on failure mends the place once, then halves it. Failed targets are remembered. Returns the last fault. */
+  async function attempt(chosen: readonly Chosen[], budget: { left: number }): Promise<Fault | undefined> {
+    const mine = setup();
+    if (chosen.length === 0 || mine === undefined) return undefined;
+    const unbans = chosen.flatMap((one) => (one.standing === undefined ? [one.target] : []));
+    const bans = chosen.flatMap((one) =>
+      one.standing === undefined
+        ? []
+        : [{ ...one.standing, target: one.target, ...(one.fresh === true ? { fresh: true } : {}) }],
+    );
+    const run = () =>
+      steps.run([
+        ...(unbans.length > 0 ? action.unban(mine, unbans) : []),
+        ...(bans.length > 0 ? action.ban(mine, bans, system.clock.now()) : []),
+      ]);
+    let fault = await run();
+    if (fault !== undefined && budget.left === mostAttempts) {
+      // The commonest cause is a place that somebody took away: it is made again, with all that stood in it.
+      budget.left--;
+      const missing = await isMissing();
+      if (missing) {
+        const mended = await restore("its place was missing when a ban was to be made");
+        if (mended === undefined) fault = await run();
+      }
+    }
+    if (fault === undefined) {
+      for (const one of chosen) failed.delete(targetKey(one.target));
+      return undefined;
+    }
+    if (chosen.length === 1 || budget.left <= 0) {
+      for (const one of chosen) failed.set(targetKey(one.target), one.target);
+      return fault;
+    }
+    const half = chosen.length >> 1;
+    budget.left -= 2;
+    const first = await attempt(chosen.slice(0, half), budget);
+    const second = await attempt(chosen.slice(half), budget);
+    return second ?? first;
+  }
+
+  // --------------------------------------------------------------------------------------------------- making, mending
+
+  async function make(): Promise<Fault | undefined> {
+    for (const one of action.shared ? [...members.values()].slice(0, 1) : members.values()) {
+      const fault = await steps.run(action.start(one));
+      if (fault !== undefined) {
+        made = false;
+        putOff(fault);
+        return fault;
+      }
+    }
+    made = true;
+    return undefined;
+  }
+
+  async function list(answers: Map<string, ReturnType<Steps["look"]>>): Promise<Found[] | undefined | Fault> {
+    const mine = setup();
+    const listing = mine && action.list(mine);
+    if (listing === undefined) return [];
+    const key = JSON.stringify(listing.step);
+    const answer = answers.get(key) ?? steps.look(listing.step);
+    answers.set(key, answer);
+    const heard = await answer;
+    if ("what" in heard) return heard;
+    return listing.read(heard.text, heard.code, system.clock.now())?.slice();
+  }
+
+  const canList = (): boolean => {
+    const mine = setup();
+    return mine !== undefined && action.list(mine) !== undefined;
+  };
+
+  async function isMissing(): Promise<boolean> {
+    return canList() && (await list(new Map())) === undefined;
+  }
+
+  function allWanted(): Standing[] {
+    const now = system.clock.now();
+    const byKey = new Map<string, Standing>();
+    for (const jail of members.keys()) {
+      for (const one of wanted.standing(jail)) {
+        if (!isAble(one.target) || (one.until !== "forever" && one.until <= now)) continue;
+        if (guard?.(one.target) !== undefined) continue;
+        const key = targetKey(one.target);
+        const other = byKey.get(key);
+        if (
+          other === undefined ||
+          (other.until !== "forever" && (one.until === "forever" || one.until > other.until))
+        )
+          byKey.set(key, held(one, now));
+      }
+    }
+    return [...byKey.values()];
+  }
+
+  /** Makes the place and puts in what should stand. */
+  async function restore(reason: string): Promise<Fault | undefined> {
+    const began = system.clock.monotonic();
+    const fault = await make();
+    if (fault !== undefined) return fault;
+    const all = allWanted();
+    const result = await fill(all.map((standing) => ({ target: standing.target })));
+    tellRepair(reason, all.length, 0, began);
+    return result;
+  }
+
+  function tellRepair(reason: string, added: number, removed: number, began: number): void {
+    const [jail] = members.keys();
+    if (jail !== undefined)
+      news.repaired({
+        jail,
+        banaction: action.name,
+        reason,
+        added,
+        removed,
+        took: system.clock.monotonic() - began,
+      });
+  }
+
+  async function fill(asked: readonly Asked[]): Promise<Fault | undefined> {
+    let last: Fault | undefined;
+    for (let i = 0; i < asked.length; i += batchSize) {
+      const part = asked.slice(i, i + batchSize).map((one) => ({
+        ...one,
+        standing: guard?.(one.target) === undefined ? effective(one.target) : undefined,
+      }));
+      last = (await attempt(part, { left: mostAttempts - 1 })) ?? last;
+    }
+    if (last !== undefined) putOff(last);
+    return last;
+  }
+
+  /** Reads what stands and applies the difference. `told`: a difference is damage, worth telling. */
+  async function compare(
+    answers: Map<string, ReturnType<Steps["look"]>>,
+    told: boolean,
+  ): Promise<Fault | undefined> {
+    if (!canList()) return undefined;
+    const found = await list(answers);
+    if (found === undefined) return restore("its place was missing");
+    if ("what" in found) {
+      putOff(found);
+      return found;
+    }
+    const began = system.clock.monotonic();
+    const now = system.clock.now();
+    const all = allWanted();
+    const difference = reconcile(all, found, now, toleranceMs);
+    // What has just been asked for is not damage: it is on its way.
+    const pending = (target: Target): boolean => next?.targets.has(targetKey(target)) === true;
+    const add = difference.add.filter((one) => !pending(one.target));
+    const change = difference.change.filter((one) => !pending(one.target));
+    const remove = difference.remove.filter((target) => !pending(target));
+    if (add.length + change.length + remove.length === 0) return undefined;
+    const fault = await fill([
+      ...remove.map((target) => ({ target })),
+      ...add.map((one) => ({ target: one.target, fresh: true })),
+      ...change.map((one) => ({ target: one.target })),
+    ]);
+    if (told && fault === undefined)
+      tellRepair("what stood was not what should", add.length + change.length, remove.length, began);
+    return fault;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- trouble
+
+  function putOff(fault: Fault): void {
+    const now = system.clock.now();
+    const attempts = (trouble?.attempts ?? 0) + 1;
+    const pause = pausesMs[Math.min(attempts, pausesMs.length) - 1] ?? 60_000;
+    const first = trouble === undefined || trouble.fault.what !== fault.what;
+    trouble = { fault, since: trouble?.since ?? now, attempts, next: now + pause };
+    if (first) for (const problem of problems(undefined)) news.problem(problem, false);
+    cancelRetry?.();
+    if (closed) return;
+    cancelRetry = system.clock.after(pause, () => {
+      cancelRetry = undefined;
+      void serially(retry);
+    });
+  }
+
+  async function retry(): Promise<void> {
+    if (closed || members.size === 0) return;
+    if (!made) {
+      if ((await make()) !== undefined) return;
+      failed.clear();
+      const fault = canList()
+        ? await compare(new Map(), false)
+        : await fill(allWanted().map(({ target }) => ({ target })));
+      if (fault === undefined) recovered();
+      return;
+    }
+    const again = [...failed.values()].map((target) => ({ target }));
+    const fault = again.length > 0 ? await fill(again) : await compare(new Map(), false);
+    if (fault === undefined) recovered();
+  }
+
+  function recovered(): void {
+    if (trouble === undefined) return;
+    const told = problems(undefined);
+    trouble = undefined;
+    cancelRetry?.();
+    cancelRetry = undefined;
+    for (const problem of told) news.problem({ ...problem, next: undefined }, true);
+  }
+
+  function problems(jail: JailName | undefined): Problem[] {
+    if (trouble === undefined) return [];
+    const { fault, since, attempts, next: at } = trouble;
+    return [...members.keys()]
+      .filter((name) => jail === undefined || name === jail)
+      .map((name) => ({ jail: name, banaction: action.name, fault, since, attempts, next: at }));
+  }
+
+  return {
+    join(joining) {
+      members.set(joining.jail, joining);
+      return serially(async () => {
+        if (!members.has(joining.jail)) return fine;
+        // What stands is read before the place is made again: a place that is there keeps its bans.
+        const answers = new Map<string, ReturnType<Steps["look"]>>();
+        const before = await list(answers);
+        const fault = await make();
+        if (fault !== undefined) return { faults: [fault], refused: [] };
+        const all = allWanted();
+        const filled =
+          before === undefined || "what" in before || !canList()
+            ? await fill(all.map(({ target }) => ({ target })))
+            : // Networks are banned anew: a member may build structure for them, which other settings change.
+              ((await compare(answers, false)) ??
+              (await fill(
+                all.filter(({ target }) => target.kind === "prefix").map(({ target }) => ({ target })),
+              )));
+        if (filled !== undefined) return { faults: [filled], refused: [] };
+        recovered();
+        return fine;
+      });
+    },
+    leave(jail, how) {
+      return serially(async () => {
+        const leaving = members.get(jail);
+        if (leaving === undefined) return fine;
+        const theirs =
+          how === "remove" && action.shared
+            ? [...wanted.standing(jail)].map(({ target }) => ({ target }))
+            : [];
+        members.delete(jail);
+        if (members.size === 0) {
+          cancelRetry?.();
+          failed.clear();
+          trouble = undefined;
+          if (how === "keep") return fine;
+          made = false;
+          const fault = await steps.run(action.stop(leaving));
+          return { faults: fault === undefined ? [] : [fault], refused: [] };
+        }
+        // Others stay: what only this jail held is let go.
+        const fault = await fill(theirs);
+        return { faults: fault === undefined ? [] : [fault], refused: [] };
+      });
+    },
+    settle: (asked, jail) => (members.has(jail) ? enqueue(asked) : Promise.resolve(fine)),
+    verify(answers) {
+      return serially(async () => {
+        if (members.size === 0 || closed) return fine;
+        const fault = made ? await compare(answers, true) : await make();
+        if (fault === undefined && failed.size === 0) recovered();
+        return { faults: fault === undefined ? [] : [fault], refused: [] };
+      });
+    },
+    mend: (reason) =>
+      serially(async () => {
+        // A retry is under way for a place that could not be made.
+        if (!made || members.size === 0 || closed) return;
+        await restore(reason);
+      }),
+    intact() {
+      const mine = setup();
+      return mine === undefined || !made ? undefined : action.intact?.(mine);
+    },
+    drops(jail) {
+      const mine = members.get(jail);
+      return mine === undefined ? undefined : action.drops?.(mine);
+    },
+    problems,
+    async close() {
+      closed = true;
+      cancelRetry?.();
+      await work;
+      while (full.length > 0 || next !== undefined) {
+        kick();
+        await work;
+      }
+    },
+    get empty() {
+      return members.size === 0;
+    },
+  };
+}
