@@ -54,7 +54,7 @@ export interface JournaldEntry {
 
 // --------------------------------------------------------------------------------------------------------------- filter
 
-/** How a line's head looks; "auto" tries what the log formats know. See core/logformat.ts for each. */
+/** How a line's head looks; "auto" tries what there is. Several, joined by "|", are tried in order. See core/logformat.ts. */
 export type LineFormat = string;
 
 /** A filter as data: what a jail file's [filter] says after mode and parameters have been applied. */
@@ -93,6 +93,10 @@ export interface JsonPaths {
   readonly user: readonly string[];
   readonly message: readonly string[];
   readonly time: readonly string[];
+  /** Paths of a forwarded-for list; looked at only when `address` is a trusted proxy. */
+  readonly forwarded?: readonly string[];
+  /** Values that a record must have: path → expression; all must match. */
+  readonly require?: Readonly<Record<string, string>>;
 }
 
 /** One matched attempt. `host` is the address to blame; `target` is what would be banned for it. */
@@ -110,6 +114,11 @@ export interface Failure {
   readonly regex: number;
   /** <F-…> captures of one's own, names in lower case. */
   readonly captures?: Readonly<Record<string, string>>;
+  /**
+   * What the log wrote in the address's place is none (a host name, "192.030.0.6"); `target` is then an id of that text and must
+   * never be banned. A scanner gives such failures only to those who ask (`usedns`, `f2b regex`).
+   */
+  readonly name?: string;
 }
 
 // ----------------------------------------------------------------------------------------------------------------- jail

@@ -1,0 +1,409 @@
+// A filter made ready to run, and one message against it. What spans several lines (sessions, records of several lines, time)
+// is in scan.ts and session.ts; here a message either says something or does not.
+
+import { addressTarget, idTarget, parseAddress, parseTarget } from "./address.ts";
+import { compileTimePattern, type TimePattern } from "./datetime.ts";
+import type { Fault, Filter, Result, Seconds, Target } from "./domain.ts";
+import { compilePattern, type Pattern } from "./pattern.ts";
+
+export type Format = (typeof formats)[number];
+export const formats = [
+  "syslog",
+  "timestamp",
+  "bare",
+  "clf",
+  "apache-error",
+  "nginx-error",
+  "json",
+  "auto",
+] as const;
+
+export interface CompiledFilter {
+  readonly filter: Filter;
+  readonly formats: readonly Format[];
+  /** Anchored on both sides. */
+  readonly program: RegExp | undefined;
+  readonly prefix: readonly Expression[];
+  readonly fail: readonly Expression[];
+  readonly ignore: readonly Expression[];
+  readonly dates: readonly TimePattern[];
+  readonly session: { readonly byPid: boolean; readonly key: Expression | undefined; readonly expire: Seconds } | undefined;
+  readonly require: readonly { readonly path: string; readonly regex: RegExp }[];
+  /** Every line that matters holds one of these texts; undefined: not known. */
+  readonly gate: readonly string[] | undefined;
+  /** Failregex that can match a message by its first char; [256] is for all others. */
+  readonly byFirst: readonly (readonly Expression[])[];
+  /** What is legal but unwise in the expressions, for the doctor. */
+  readonly lints: readonly Lint[];
+}
+
+export interface Lint {
+  readonly list: "failregex" | "prefregex" | "ignoreregex";
+  readonly index: number;
+  readonly what: string;
+}
+
+/** A pattern with what is counted about it. */
+export interface Expression {
+  readonly pattern: Pattern;
+  readonly index: number;
+  readonly stats: ExpressionStats;
+}
+
+export interface ExpressionStats {
+  hits: number;
+  /** Times the engine gave up after a long search: what it says then is not "no match". */
+  gaveUp: number;
+  /** Set after three of these: the expression is out of use. */
+  disabled: string | undefined;
+  /** Milliseconds spent, where timing was asked for. */
+  ms: number;
+}
+
+const expression = (pattern: Pattern, index: number): Expression => ({
+  pattern,
+  index,
+  stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
+});
+
+/** Every mistake of a filter is reported, not only the first. */
+export function compileFilter(filter: Filter): Result<CompiledFilter> {
+  const faults: Fault[] = [];
+  const lints: Lint[] = [];
+  const multiline = filter.maxlines > 1;
+  const list = (name: Lint["list"]): Expression[] =>
+    filter[name].flatMap((source, index) => {
+      const compiled = compilePattern(source, { multiline });
+      if (!compiled.ok) {
+        faults.push(...compiled.faults.map((fault) => ({ ...fault, what: `${name} ${index + 1}: ${fault.what}` })));
+        return [];
+      }
+      return [expression(compiled.value, index)];
+    });
+  const prefix = list("prefregex");
+  const fail = list("failregex");
+  const ignore = list("ignoreregex");
+  const names = filter.format.split("|").map((name) => name.trim());
+  for (const name of names) {
+    if (!formats.some((known) => known === name)) {
+      faults.push({ what: `there is no format "${name}"`, fix: `use one of ${formats.join(", ")}` });
+    }
+  }
+  const dates = filter.datepattern.flatMap((source) => {
+    const compiled = compileTimePattern(source);
+    if (!compiled.ok) faults.push(...compiled.faults);
+    return compiled.ok ? [compiled.value] : [];
+  });
+  let program: RegExp | undefined;
+  const require: { path: string; regex: RegExp }[] = [];
+  try {
+    program = filter.program === undefined ? undefined : new RegExp(`^(?:${filter.program})$`);
+    for (const [path, source] of Object.entries(filter.json?.require ?? {})) require.push({ path, regex: new RegExp(source) });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    faults.push({ what: `an expression cannot be read: ${error.message}` });
+  }
+  let session: CompiledFilter["session"];
+  if (filter.session !== undefined) {
+    const byPid = filter.session.key === "pid";
+    const key = byPid ? undefined : compilePattern(filter.session.key, { multiline });
+    if (key !== undefined && !key.ok) faults.push(...key.faults);
+    else if (key !== undefined && key.value.groups.session === 0) {
+      faults.push({ what: "the session's key has no <F-MLFID>…</F-MLFID>", fix: 'write one, or key = "pid"' });
+    }
+    session = { byPid, key: key?.ok === true ? expression(key.value, 0) : undefined, expire: filter.session.expire };
+  }
+  if (fail.length === 0 && filter.failregex.length === 0 && filter.json === undefined) {
+    faults.push({ what: "the filter has no failregex", fix: "write at least one" });
+  }
+  const prefixHost = prefix.some((p) => p.pattern.groups.hosts.length > 0);
+  for (const { pattern, index } of fail) {
+    const hosts = pattern.groups.hosts.length;
+    const elsewhere = prefixHost || filter.session !== undefined || filter.json !== undefined;
+    if (hosts === 0 && !elsewhere) {
+      faults.push({
+        what: `failregex ${index + 1} does not say whom to blame: ${pattern.source}`,
+        fix: "put <HOST>, <ADDR>, <SUBNET> or <F-ID>…</F-ID> where the address stands",
+      });
+    }
+    if (new RegExp(pattern.regex.source).test("")) {
+      faults.push({ what: `failregex ${index + 1} matches an empty line: ${pattern.source}` });
+    }
+    if (!pattern.anchored && !multiline) {
+      lints.push({ list: "failregex", index, what: "does not begin with ^: it may match text that a stranger wrote" });
+    }
+    if (pattern.suspicious !== undefined) lints.push({ list: "failregex", index, what: pattern.suspicious });
+  }
+  if (faults.length > 0) return { ok: false, faults };
+  const byFirst = Array.from({ length: 257 }, (_, code) => fail.filter(({ pattern }) => canBegin(pattern, code)));
+  const value: CompiledFilter = {
+    filter,
+    formats: names as Format[],
+    program,
+    prefix,
+    fail,
+    ignore,
+    dates,
+    session,
+    require,
+    gate: gateOf(prefix, fail, multiline),
+    byFirst,
+    lints,
+  };
+  return { ok: true, value };
+}
+
+function canBegin(pattern: Pattern, code: number): boolean {
+  return pattern.leads === undefined || pattern.leads.some((text) => text.charCodeAt(0) === code);
+}
+
+/** All the expressions' texts together; when there are prefregex, theirs alone, since nothing passes without. */
+function gateOf(prefix: readonly Expression[], fail: readonly Expression[], multiline: boolean): readonly string[] | undefined {
+  if (multiline) return undefined;
+  const texts = new Set<string>();
+  for (const { pattern } of prefix.length > 0 ? prefix : fail) {
+    if (pattern.literals === undefined) return undefined;
+    for (const text of pattern.literals) texts.add(text);
+  }
+  // A text that holds another one of the gate adds nothing.
+  const needed = [...texts].filter((text) => ![...texts].some((other) => other !== text && text.includes(other)));
+  return needed.length === 0 || needed.some((text) => text.length < 2) ? undefined : needed;
+}
+
+// ------------------------------------------------------------------------------------------------------------- one message
+
+/** What a message said. Texts are as logged (latin-1 view); hosts are judged. */
+export interface Said {
+  readonly expression: Expression;
+  readonly target: Target | undefined;
+  /** The host as logged, when it is no address. */
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly nofail: boolean;
+  readonly forget: boolean;
+  readonly gained: boolean;
+  readonly captures: Readonly<Record<string, string>> | undefined;
+}
+
+/** What matching needs from outside: whether a peer is a trusted proxy, and a clock where slowness is watched. */
+export interface MatchContext {
+  readonly trusted: ((target: Target) => boolean) | undefined;
+  readonly clock: (() => number) | undefined;
+  /** Time every expression, not only those on long lines. */
+  readonly timing: boolean;
+  readonly gaveUp: ((expression: Expression) => void) | undefined;
+}
+
+export type Outcome = Said | "ignored" | undefined;
+
+/** The message text[from..to) against the filter's expressions, in order; the first that matches counts. */
+export function matchMessage(filter: CompiledFilter, text: string, from: number, to: number, context: MatchContext): Outcome {
+  let prefix: RegExpExecArray | undefined;
+  let prefixPattern: Pattern | undefined;
+  if (filter.prefix.length > 0) {
+    for (const candidate of filter.prefix) {
+      const match = run(candidate, text, from, to, context);
+      if (match === null) continue;
+      prefix = match;
+      prefixPattern = candidate.pattern;
+      break;
+    }
+    if (prefix === undefined || prefixPattern === undefined) return undefined;
+    const content = prefixPattern.groups.content;
+    if (content > 0) {
+      text = prefix[content] ?? "";
+      from = 0;
+      to = text.length;
+    }
+  }
+  const code = from < to ? text.charCodeAt(from) : 256;
+  const candidates = filter.byFirst[code < 256 ? code : 256]!;
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!;
+    const match = run(candidate, text, from, to, context);
+    if (match === null) continue;
+    candidate.stats.hits++;
+    for (const ignoring of filter.ignore) {
+      if (run(ignoring, text, from, to, context) !== null) {
+        ignoring.stats.hits++;
+        return "ignored";
+      }
+    }
+    return say(candidate, match, prefixPattern, prefix, context);
+  }
+  return undefined;
+}
+
+/** Lines shorter than this are not timed: no shape gets out of hand on them before the engine's own limit shows on longer ones. */
+const watchedLength = 400;
+const patience = 100;
+
+/** One expression on text[from..to). Sticky ones run on the text itself, others on the message cut out. */
+export function run(candidate: Expression, text: string, from: number, to: number, context: MatchContext): RegExpExecArray | null {
+  const { pattern, stats } = candidate;
+  if (stats.disabled !== undefined) return null;
+  if (context.clock === undefined || (!context.timing && to - from < watchedLength && pattern.suspicious === undefined)) {
+    return exec(pattern, text, from, to);
+  }
+  const began = context.clock();
+  const match = exec(pattern, text, from, to);
+  const took = context.clock() - began;
+  stats.ms += took;
+  // JavaScriptCore ends a search that runs away and says null: that is no answer.
+  if (match === null && took > patience) {
+    stats.gaveUp++;
+    if (stats.gaveUp >= 3) stats.disabled = `took more than ${patience} ms three times: ${pattern.source}`;
+    context.gaveUp?.(candidate);
+  }
+  return match;
+}
+
+function exec(pattern: Pattern, text: string, from: number, to: number): RegExpExecArray | null {
+  const regex = pattern.regex;
+  if (pattern.anchored) {
+    regex.lastIndex = from;
+    return regex.exec(text);
+  }
+  return regex.exec(from === 0 && to === text.length ? text : text.slice(from, to));
+}
+
+function say(
+  candidate: Expression,
+  match: RegExpExecArray,
+  prefixPattern: Pattern | undefined,
+  prefix: RegExpExecArray | undefined,
+  context: MatchContext,
+): Said {
+  const groups = candidate.pattern.groups;
+  let host = findHost(candidate.pattern, match, context);
+  if (host === nobody && prefixPattern !== undefined && prefix !== undefined) host = findHost(prefixPattern, prefix, context);
+  let user = firstOf(match, groups.users);
+  if (user === undefined || user === "") user = firstOf(match, groups.altUsers) ?? user;
+  if ((user === undefined || user === "") && prefixPattern !== undefined && prefix !== undefined) {
+    user = firstOf(prefix, prefixPattern.groups.users) ?? firstOf(prefix, prefixPattern.groups.altUsers) ?? user;
+  }
+  let captures: Record<string, string> | undefined;
+  for (const { name, index } of groups.captures) {
+    const value = match[index];
+    if (value !== undefined) {
+      captures ??= {};
+      captures[name] = decodeText(value);
+    }
+  }
+  return {
+    expression: candidate,
+    target: host.target,
+    name: host.name,
+    user: user === undefined ? undefined : decodeText(user),
+    nofail: isSet(match, groups.nofail),
+    forget: isSet(match, groups.forget),
+    gained: isSet(match, groups.gained),
+    captures,
+  };
+}
+
+function firstOf(match: RegExpExecArray, indexes: readonly number[]): string | undefined {
+  let empty: string | undefined;
+  for (const index of indexes) {
+    const text = match[index];
+    if (text !== undefined && text !== "") return text;
+    empty ??= text;
+  }
+  return empty;
+}
+
+function isSet(match: RegExpExecArray, flag: readonly number[]): boolean {
+  for (const index of flag) if (index === 0 || match[index] !== undefined) return true;
+  return false;
+}
+
+interface Host {
+  readonly target: Target | undefined;
+  readonly name: string | undefined;
+}
+const nobody: Host = { target: undefined, name: undefined };
+
+function findHost(pattern: Pattern, match: RegExpExecArray, context: MatchContext): Host {
+  const { hosts, bits, forwarded } = pattern.groups;
+  for (const { kind, index } of hosts) {
+    const text = match[index];
+    if (text === undefined) continue;
+    if (kind === "id") return { target: idTarget(decodeText(text)), name: undefined };
+    if (kind === "name") return { target: undefined, name: copyText(text) };
+    const width = bits > 0 ? match[bits] : undefined;
+    const target = judge(width === undefined ? text : `${text}/${width}`, kind === "subnet" || width !== undefined);
+    if (target === undefined) return { target: undefined, name: copyText(text) };
+    const list = forwarded > 0 ? match[forwarded] : undefined;
+    return behindProxy(target, list, context.trusted);
+  }
+  return nobody;
+}
+
+/** Addresses seen, by their spelling: the same ones come again and again, and their texts must not keep whole chunks alive. */
+const seen = new Map<string, Target>();
+const seenLimit = 50_000;
+
+/** An address (or, where `wide`, a prefix) as a target; undefined when the text is neither. */
+export function judge(text: string, wide: boolean): Target | undefined {
+  const before = seen.get(text);
+  if (before !== undefined) return before;
+  const own = copyText(text);
+  const address = parseAddress(own);
+  const target = address !== undefined ? addressTarget(address) : wide ? parseTarget(own) : undefined;
+  if (target === undefined) return undefined;
+  if (seen.size >= seenLimit) seen.clear();
+  seen.set(own, target);
+  return target;
+}
+
+/**
+ * Whom to blame for a request of `peer` with the forwarded-for `list`. Proxies append on the right, so it is read from there: the first
+ * address that is no trusted proxy's. All further left could have been written by that client itself. A trusted proxy is never to blame.
+ */
+export function behindProxy(
+  peer: Target,
+  list: string | undefined,
+  trusted: ((target: Target) => boolean) | undefined,
+): Host {
+  if (trusted === undefined || !trusted(peer)) return { target: peer, name: undefined };
+  const entries = (list ?? "").split(/[\s,]+/).filter((entry) => entry !== "");
+  for (const entry of entries.reverse()) {
+    const text = /^\[?(.*?)\]?$/.exec(entry.replace(/^"|"$/g, ""))?.[1] ?? "";
+    const target = judge(text, false);
+    if (target === undefined) return nobody;
+    if (!trusted(target)) return { target, name: undefined };
+  }
+  return nobody;
+}
+
+// -------------------------------------------------------------------------------------------------------------------- text
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** A copy that does not keep the chunk alive from which the text was cut. */
+export function copyText(text: string): string {
+  if (text.length < 3) return text;
+  // Joining two pieces makes a new string; reading a char makes the engine build it.
+  const copy = `${text.slice(0, 1)}${text.slice(1)}`;
+  copy.charCodeAt(copy.length - 1);
+  return copy;
+}
+
+/** Bytes (as chars 0 to 255) as UTF-8 text; where they are not UTF-8 each byte stays the char it is. */
+export function decodeText(bytes: string): string {
+  const copy = copyText(bytes);
+  if (!/[\x80-\xff]/.test(copy) || /[^\0-\xff]/.test(copy)) return copy;
+  try {
+    return utf8.decode(Uint8Array.from(copy, (c) => c.charCodeAt(0)));
+  } catch {
+    return copy;
+  }
+}
+
+/** Text as its UTF-8 bytes, one char a byte: the form in which everything is matched. */
+export function encodeText(text: string): string {
+  if (!/[^\0-\x7f]/.test(text)) return text;
+  let out = "";
+  for (const byte of new TextEncoder().encode(text)) out += String.fromCharCode(byte);
+  return out;
+}
