@@ -5,6 +5,7 @@ import type { Schedule } from "../core/schedule.ts";
 import type { EnrichOptions } from "../notify/enrich.ts";
 import type { NotifyUse } from "../notify/rules.ts";
 import type { Level } from "../system/index.ts";
+import type { Resolver } from "./resolve.ts";
 
 export interface Config {
   readonly daemon: DaemonSettings;
@@ -21,6 +22,8 @@ export interface Config {
   /** Where each effective value comes from, by dotted path ("jails.sshd.maxretry", "daemon.socket"). Absent: built in. */
   readonly provenance: Readonly<Record<string, Origin>>;
   readonly warnings: readonly Fault[];
+  /** Makes jails of any service from what was read: for the catalogue, replay and trials. Not for printing. */
+  readonly resolver: Resolver;
 }
 
 export interface BrokenJail {

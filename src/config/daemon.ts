@@ -1,0 +1,54 @@
+// [daemon], [report] and [metrics] with their defaults filled in.
+
+import type { Schedule } from "../core/schedule.ts";
+import { daemonTable, metricsTable, reportTable } from "./schema.ts";
+import type { DaemonSettings, LogTarget, MetricsSettings, ReportSettings } from "./types.ts";
+
+const day = 86_400;
+
+/** Takes a table that has been judged file by file. */
+export function daemonSettings(raw: unknown): DaemonSettings {
+  const table = daemonTable.parse(raw ?? {});
+  return {
+    socket: table.socket ?? "/run/f2b/f2b.sock",
+    socketgroup: table.socketgroup,
+    statedir: table.statedir ?? "/var/lib/f2b",
+    loglevel: table.loglevel ?? "info",
+    logtarget: logTarget(table.logtarget ?? "stderr"),
+    syslogsocket: table.syslogsocket ?? "auto",
+    dbpurgeage: table.dbpurgeage ?? 30 * day,
+    dbmaxmatches: table.dbmaxmatches ?? 10,
+    allowipv6: table.allowipv6 ?? "auto",
+    emergency: table.emergency ?? [],
+    unguarded: table.unguarded ?? [],
+    maxkeys: table.maxkeys ?? 100_000,
+    linecap: table.linecap ?? 8192,
+    recheck: table.recheck ?? 30,
+    checkpoint: table.checkpoint ?? 10,
+  };
+}
+
+const logTarget = (text: string): LogTarget =>
+  text === "stderr" || text === "stdout" || text === "syslog" || text === "journald"
+    ? { kind: text }
+    : { kind: "file", path: text };
+
+/** Undefined without a schedule. `all` are the names of [notify.NAME]. */
+export function reportSettings(raw: unknown, all: readonly string[]): ReportSettings | undefined {
+  const table = reportTable.parse(raw ?? {});
+  if (table.schedule === undefined) return undefined;
+  return {
+    schedule: table.schedule,
+    notify: table.notify ?? all,
+    since: table.since ?? lengthOf(table.schedule),
+  };
+}
+
+function lengthOf(schedule: Schedule): number {
+  if (schedule.every === "interval") return schedule.seconds;
+  return { day, week: 7 * day, month: 31 * day }[schedule.every];
+}
+
+export function metricsSettings(raw: unknown): MetricsSettings {
+  return { listen: metricsTable.parse(raw ?? {}).listen };
+}

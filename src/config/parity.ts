@@ -1,0 +1,30 @@
+// fail2ban's options that have no key of the same name here, and what stands in their place: the answer to whoever types one,
+// and the second half of the table in README.md.
+
+/** Keyed by fail2ban's option (also jail.conf's variables); what to write instead, or why nothing. */
+export const elsewhere: Readonly<Record<string, string>> = {
+  action: 'what shuts out is banaction = "…", who is told is [notify.NAME]',
+  action_: 'write banaction = "…"',
+  action_mw: 'write [notify.NAME] with type = "mail" and form = "whois"',
+  action_mwl: 'write [notify.NAME] with type = "mail" and form = "lines"',
+  action_xarf: 'write [notify.NAME] with type = "xarf"',
+  action_cf_mwl: 'write banaction = "cloudflare" with its options, and [notify.NAME] with type = "mail"',
+  action_blocklist_de: 'write [notify.NAME] with type = "blocklist-de"',
+  action_abuseipdb: 'write [notify.NAME] with type = "abuseipdb"',
+  banaction_allports: 'write banaction = "…" and port = "all"',
+  destemail: 'write [notify.NAME] with type = "mail" and to = "…"',
+  sender: 'write [notify.NAME] with type = "mail" and from = "…"',
+  mta: 'write [notify.NAME] with type = "mail"; its options say how mail is sent',
+  dbfile: "write statedir in [daemon]: the journal is a file in that directory",
+  pidfile: "nothing takes its place: the journal's lock names the owner, f2b status its pid",
+  stacksize: "nothing takes its place: there are no threads to give stacks to",
+  skip_if_nologs: "nothing takes its place: a log that is not there yet is waited for, and the others run",
+  systemd_if_nologs: 'backend = "auto" does this: the journal is read where there is no file',
+  fail2ban_agent: "notifications that speak HTTP name f2b and its version; there is nothing to set",
+  journalpath: "nothing takes its place: the machine's own journal is read",
+  journalfiles: "nothing takes its place: the machine's own journal is read; f2b replay reads other ones",
+  journalflags: "nothing takes its place: journalmatch selects by trusted fields",
+  namespace: "nothing takes its place: the default namespace is read",
+  known: 'a failregex list that begins with "+" adds to the filter\'s own',
+  "bantime.increment": "write bantime = { increment = true }",
+};
