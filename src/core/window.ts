@@ -43,7 +43,7 @@ export interface Window {
   /** What was kept for the key; forgets it. */
   take(key: string): Taken;
   forget(key: string): boolean;
-  /** Lets go of keys whose last failure is older than findtime; returns how many. */
+  /** Lets go of keys whose last failure is older than findtime, some 20,000 to 40,000 a call at most; returns how many. Meant for a tick. */
   expire(now: Time): number;
   keys(): IterableIterator<string>;
   readonly size: number;
@@ -74,6 +74,13 @@ interface Often {
 
 const defaultLineChars = 8 * 1024 * 1024;
 const candidatesForEviction = 16;
+/** Keys looked at in one go when letting old ones go: some 10 ms if all of them go. */
+const stepsAtOnce = 20_000;
+
+interface Sweep {
+  readonly once: IterableIterator<[string, number | Once]>;
+  readonly often: IterableIterator<[string, Often]>;
+}
 
 export function createWindow(initial: WindowSettings & WindowLimits): Window {
   let { findtimeMs, maxretry, maxmatches } = initial;
@@ -87,6 +94,7 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
   let lineChars = 0;
   let evicted = 0;
   let swept = Number.NEGATIVE_INFINITY;
+  let sweep: Sweep | undefined;
 
   const sizeOf = (line: string | undefined, user: string | undefined): number =>
     (line?.length ?? 0) + (user?.length ?? 0);
@@ -205,7 +213,9 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
       lines.push(detached(line));
       lineChars += line.length;
     }
-    while (lines.length > maxmatches || (lines.length > 0 && lineChars > maxLineChars))
+    // Lines of failures that no longer count go with them.
+    const most = Math.min(maxmatches, entry.times.length);
+    while (lines.length > most || (lines.length > 0 && lineChars > maxLineChars))
       lineChars -= lines.shift()!.length;
   }
 
@@ -215,6 +225,21 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
     if (lineChars + more > maxLineChars) return;
     lineChars += more;
     entry.user = detached(user);
+  }
+
+  /** Goes on with a round over all keys, in steps that do not hold anything up; true when it is through. */
+  function sweepOn(round: Sweep, over: (at: number) => boolean): boolean {
+    let budget = stepsAtOnce;
+    // A Map's iterator is not closed by leaving the loop: the next call goes on where this one stopped.
+    for (const [key, value] of round.once) {
+      if (over(timeOf(value))) removeOnce(key, value);
+      if (--budget <= 0) return false;
+    }
+    for (const [key, entry] of round.often) {
+      if (over(lastOf(entry))) removeOften(key, entry);
+      if (--budget <= 0) return false;
+    }
+    return true;
   }
 
   const window: Window = {
@@ -232,8 +257,11 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
           insertNew(key, at, line, user);
           return { count: 1, reached: maxretry <= 1 };
         }
+        if (first !== undefined && at < timeOf(first) - findtimeMs)
+          return { count: 1, reached: maxretry <= 1 };
         entry = upgrade(key, first);
-      }
+      } else if (at < lastOf(entry) - findtimeMs)
+        return { count: entry.total, reached: entry.total >= maxretry };
       insertTime(entry, at, weight);
       keepLine(entry, line);
       keepUser(entry, user);
@@ -273,15 +301,18 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
       const before = once.size + often.size;
       // Times further ahead than findtime are a clock that was set back: such a key would take no new failure for as long.
       const over = (at: number): boolean => at < now - findtimeMs || at > now + findtimeMs;
-      // Keys that failed once lie in order of arrival: mostly the first live one ends the search. Times that came out of order
-      // (backlog, a stepped clock) are found by the full sweep, a few times a findtime.
-      const full = now - swept >= findtimeMs / 4 || now < swept;
-      if (full) swept = now;
+      // Keys that failed once lie in order of arrival: mostly the first live one ends the search.
+      let budget = stepsAtOnce;
       for (const [key, value] of once) {
-        if (over(timeOf(value))) removeOnce(key, value);
-        else if (!full) break;
+        if (!over(timeOf(value)) || budget-- === 0) break;
+        removeOnce(key, value);
       }
-      if (full) for (const [key, entry] of often) if (over(lastOf(entry))) removeOften(key, entry);
+      // What failed more often, or came out of order (backlog, a set clock), is found by a round over all, a few times a findtime.
+      if (sweep === undefined && (now - swept >= findtimeMs / 4 || now < swept)) {
+        swept = now;
+        sweep = { once: once.entries(), often: often.entries() };
+      }
+      if (sweep && sweepOn(sweep, over)) sweep = undefined;
       return before - once.size - often.size;
     },
 
@@ -315,15 +346,12 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
     restore(snapshots, now) {
       const from = now === undefined ? Number.NEGATIVE_INFINITY : now - findtimeMs;
       for (const { key, hits, lines, user } of snapshots) {
-        // The last line belongs to the last hit, and so on; a snapshot may hold fewer lines than hits, or more.
+        // The last line belongs to the last hit, and so on backwards: the first hits may have none.
         let line = lines.length - hits.length;
-        const early = lines.slice(0, Math.max(0, line));
         for (const [at, attempts] of hits) {
           if (at >= from) window.hit(key, at, attempts, lines[line] ?? "", user);
           line++;
         }
-        const entry = early.length > 0 ? often.get(key) : undefined;
-        if (entry) restoreEarly(entry, early);
       }
     },
 
@@ -332,15 +360,6 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
       swept = Number.NEGATIVE_INFINITY;
     },
   };
-
-  /** Lines of attempts that were trimmed away or came together in one hit. */
-  function restoreEarly(entry: Often, early: readonly string[]): void {
-    for (const line of early.toReversed()) {
-      if (entry.lines.length >= maxmatches || lineChars + line.length > maxLineChars) return;
-      entry.lines.unshift(detached(line));
-      lineChars += line.length;
-    }
-  }
 
   return window;
 }
