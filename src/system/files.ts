@@ -11,6 +11,10 @@ export function realFiles(): Files {
     read: (fd, buffer, offset, length, position) => fs.readSync(fd, buffer, offset, length, position),
     write: (fd, data) => fs.writeSync(fd, data),
     fsync: (fd) => fs.fsyncSync(fd),
+    flush: (fd) =>
+      new Promise((resolve, reject) => {
+        fs.fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
+      }),
     ftruncate: (fd, length) => fs.ftruncateSync(fd, length),
     fstat: (fd) => toStat(fs.fstatSync(fd)),
     stat: (path) => absent(() => toStat(fs.statSync(path))),

@@ -27,6 +27,8 @@ export interface Files {
   read(fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number;
   write(fd: number, data: Uint8Array): number;
   fsync(fd: number): void;
+  /** fdatasync(2) off this thread: nothing else waits while a slow disk does its work. Rejects like the others throw. */
+  flush(fd: number): Promise<void>;
   ftruncate(fd: number, length: number): void;
   fstat(fd: number): FileStat;
   stat(path: string): FileStat | undefined;

@@ -247,6 +247,9 @@ function fakeFiles(clock: TurnedClock): { files: Files; disk: FakeDisk } {
     fsync(fd) {
       step("fsync", String(fd));
     },
+    async flush(fd) {
+      step("flush", String(fd));
+    },
     ftruncate(fd, length) {
       step("ftruncate", String(fd));
       const { node } = handle(fd);
