@@ -100,5 +100,6 @@ export const commands: Readonly<Record<string, Entry>> = {
   healthz: { load: async () => (await import("./control.ts")).healthz, answers: true },
   flushlogs: { load: async () => (await import("./control.ts")).flushlogs, answers: true },
   version: { load: async () => (await import("./control.ts")).version, answers: true },
+  config: { load: async () => (await import("./config.ts")).config },
   completion: { load: async () => (await import("./completion.ts")).completion },
 };

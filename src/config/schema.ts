@@ -61,7 +61,7 @@ export const prefixKeys = {
 } as const;
 const prefix = z.strictObject(prefixKeys);
 
-const campaign = z.strictObject({
+export const campaignKeys = {
   addresses: z
     .int()
     .min(2)
@@ -108,9 +108,10 @@ const campaign = z.strictObject({
       default: "user",
       examples: ["jail"],
     }),
-});
+} as const;
+const campaign = z.strictObject(campaignKeys);
 
-const ignorecache = z.strictObject({
+export const ignorecacheKeys = {
   key: text.optional().meta({
     description: "What answers are remembered by; tags <ip>, <user>, <jail>.",
     default: "<ip>",
@@ -130,7 +131,8 @@ const ignorecache = z.strictObject({
     .seconds(1)
     .optional()
     .meta({ description: "For so long.", default: "5m", examples: ["1h"] }),
-});
+} as const;
+const ignorecache = z.strictObject(ignorecacheKeys);
 
 /** Keys that make sense for all jails at once: [defaults] and [jails.NAME]. */
 export const commonKeys = {
@@ -152,13 +154,13 @@ export const commonKeys = {
   }),
   logtimezone: values.timeZone.meta({
     description: "Zone of times in the log that name none: an IANA name or a fixed offset.",
-    default: "the machine's",
+    otherwise: "the machine's",
     examples: ["Europe/Berlin"],
   }),
   ignoreregex: values.textList.meta({
     description:
       'Expressions; a line that matches one is no failure. Replaces the filter\'s own; "+" as first entry adds to them.',
-    default: "the filter's",
+    otherwise: "the filter's",
     examples: [["^healthcheck "]],
   }),
   usedns: z.enum(["yes", "warn", "no", "raw"]).meta({
@@ -208,7 +210,7 @@ export const commonKeys = {
   ignorecommand: values.command.meta({
     description:
       "Program that may excuse an address: it gets the failure as environment and JSON; exit 0 ignores. [] switches it off.",
-    default: "none",
+    otherwise: "none",
     examples: [["/usr/local/bin/is-crawler"]],
   }),
   ignorecache: z.union([z.boolean(), ignorecache]).meta({
@@ -247,12 +249,13 @@ export const commonKeys = {
     }),
   notify: values.wordList.meta({
     description: "Names of [notify.NAME] that are told; by default all.",
-    default: "all",
+    otherwise: "all",
     examples: [["admin"]],
   }),
   prefix: prefix.meta({
     description: "Whole networks: how failures add up, when the network is banned.",
-    default: "see its keys",
+    otherwise: "see its keys",
+    examples: [{ count6: 64, ladder: [{ family: 6, bits: 64, members: 2 }] }],
   }),
   campaign: z.union([z.boolean(), campaign]).meta({
     description:
@@ -283,38 +286,38 @@ export const ownKeys = {
     )
     .meta({
       description: "Jail file whose filter is used; by default the one of the jail's own name.",
-      default: "the jail's name",
+      otherwise: "the jail's name",
       examples: ["sshd"],
     }),
   parameters: z.record(z.string(), z.string()).meta({
     description: "Values for the filter's {{parameters}}.",
-    default: "the filter's",
+    otherwise: "the filter's",
     examples: [{ domain: "example.org" }],
   }),
   logpath: values.textList.meta({
     description: "Log files and globs; one that is not there yet is waited for.",
-    default: "the jail file's",
+    otherwise: "the jail file's",
     examples: [["/var/log/auth.log", "/var/log/nginx/*access.log"]],
   }),
   journalmatch: values.textList.meta({
     description:
       "Matches for the systemd journal: words in one text are ANDed, texts are ORed. Trusted fields (_…) only.",
-    default: "the jail file's",
+    otherwise: "the jail file's",
     examples: [["_SYSTEMD_UNIT=ssh.service"]],
   }),
   prefregex: values.textList.meta({
     description: "Expressions of which a line must match one first; replaces the filter's.",
-    default: "the filter's",
+    otherwise: "the filter's",
     examples: [["^app: <F-CONTENT>.+</F-CONTENT>$"]],
   }),
   failregex: values.textList.meta({
     description: 'Expressions for a failure; replaces the filter\'s; "+" as first entry adds to them.',
-    default: "the filter's",
+    otherwise: "the filter's",
     examples: [["^login failed from <HOST>$"]],
   }),
   datepattern: values.textList.meta({
     description: "Patterns of times that are not known by themselves.",
-    default: "the filter's",
+    otherwise: "the filter's",
     examples: [["%Y-%m-%d %H:%M:%S"]],
   }),
   maxlines: z
@@ -323,7 +326,7 @@ export const ownKeys = {
     .max(100)
     .meta({
       description: "Lines that one record may span.",
-      default: "the filter's",
+      otherwise: "the filter's",
       examples: [2],
     }),
   accept_forgeable: z.boolean().meta({
@@ -359,7 +362,7 @@ export const daemonKeys = {
     .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, "a group's name")
     .meta({
       description: "Members of this group may use the socket too, which lets them ban and unban.",
-      default: "none: root only",
+      otherwise: "none: root only",
       examples: ["adm"],
     }),
   statedir: path.meta({
@@ -460,17 +463,17 @@ export const daemonTable = z.strictObject(daemonKeys).partial();
 export const reportKeys = {
   schedule: values.schedule.meta({
     description: "When: daily, weekly, monthly with a time, or an interval. Without it no report is sent.",
-    default: "none",
+    otherwise: "none",
     examples: ["daily 07:00", "weekly mon 07:00"],
   }),
   notify: values.wordList.meta({
     description: "Names of [notify.NAME] that get it.",
-    default: "all",
+    otherwise: "all",
     examples: [["admin"]],
   }),
   since: values.seconds(3600, 366 * 86_400).meta({
     description: "How far a report looks back.",
-    default: "as long as from one report to the next",
+    otherwise: "as long as from one report to the next",
     examples: ["7d"],
   }),
 } as const;
@@ -502,7 +505,7 @@ export const metricsKeys = {
     })
     .meta({
       description: "Loopback address and port for Prometheus (GET /metrics), besides the control socket.",
-      default: "none",
+      otherwise: "none",
       examples: ["127.0.0.1:9191"],
     }),
 } as const;

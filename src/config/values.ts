@@ -288,7 +288,7 @@ export const bantimeKeys = {
   multipliers: factors.meta({
     description:
       "List used instead of the formula: the n-th ban lasts base × the n-th number; the last one goes on.",
-    default: "none",
+    otherwise: "none",
     examples: [[1, 5, 30, 60, 300, 720]],
   }),
   formula: z.enum(formulas).meta({
@@ -299,7 +299,7 @@ export const bantimeKeys = {
   }),
   maxtime: seconds().meta({
     description: "No ban by increment is longer.",
-    default: "none",
+    otherwise: "none",
     examples: ["5w"],
   }),
   rndtime: seconds(0).meta({
