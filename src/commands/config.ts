@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline/promises";
-import { bundled, bundledName } from "../config/bundled.ts";
+import { bundledText } from "../config/bundled.ts";
 import { checkConfig } from "../config/check.ts";
 import { type Config, defaultPath, faultText, loadConfig } from "../config/index.ts";
 import { defaultFile, jsonSchema, reference, referenceText } from "../config/reference.ts";
@@ -69,12 +69,10 @@ function lines(
   return (file, line) => {
     let list = known.get(file);
     if (list === undefined) {
-      const inside = bundledName(file);
       try {
         const text =
-          texts.get(file) ??
-          (inside === undefined ? new TextDecoder().decode(system.files.readFile(file)) : bundled[inside]);
-        list = (text ?? "").split(/\r?\n/);
+          texts.get(file) ?? bundledText(file) ?? new TextDecoder().decode(system.files.readFile(file));
+        list = text.split(/\r?\n/);
       } catch {
         list = [];
       }

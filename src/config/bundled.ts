@@ -3,10 +3,16 @@
 
 import { jailTexts } from "./embed.ts" with { type: "macro" };
 
-export const bundled: Readonly<Record<string, string>> = jailTexts();
+const texts: ReadonlyMap<string, string> = new Map(Object.entries(jailTexts()));
+
+/** Text by service name, in the order of the names. */
+export const bundledJails = (): ReadonlyMap<string, string> => texts;
 
 /** How places name an embedded file. */
 export const bundledFile = (name: string): string => `bundled ${name}.toml`;
 
-/** The name of a bundled file as `bundledFile` made it, for showing its lines. */
-export const bundledName = (file: string): string | undefined => /^bundled ([\w.-]+)\.toml$/.exec(file)?.[1];
+/** The text behind a name that `bundledFile` made, for showing its lines; undefined: it is no such name. */
+export function bundledText(file: string): string | undefined {
+  const name = /^bundled ([\w.-]+)\.toml$/.exec(file)?.[1];
+  return name === undefined ? undefined : texts.get(name);
+}

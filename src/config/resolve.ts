@@ -3,7 +3,7 @@
 import { banactions } from "../banaction/index.ts";
 import type { Fault, Filter, Jail, JailName, Place, Result, Use } from "../core/domain.ts";
 import { suggest } from "../core/text.ts";
-import { bundled, bundledFile } from "./bundled.ts";
+import { bundledFile, bundledJails } from "./bundled.ts";
 import { faultsOf, placeOf } from "./faults.ts";
 import { effectiveFilter, type JailFile, parseJailFile } from "./jailfile.ts";
 import type { Path } from "./locate.ts";
@@ -65,7 +65,8 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
   function source(name: string): Source | undefined {
     const own = ownJails.get(name);
     if (own !== undefined) return own;
-    return Object.hasOwn(bundled, name) ? { file: bundledFile(name), text: bundled[name]! } : undefined;
+    const text = bundledJails().get(name);
+    return text === undefined ? undefined : { file: bundledFile(name), text };
   }
 
   function service(name: string): Result<JailFile> | undefined {
@@ -177,7 +178,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     };
   };
   const services = (): readonly string[] =>
-    [...new Set([...Object.keys(bundled), ...ownJails.keys()])].sort();
+    [...new Set([...bundledJails().keys(), ...ownJails.keys()])].sort();
 
   function origins(name: string): Readonly<Record<string, Origin>> {
     const { all, file, serviceName } = stack(name);
