@@ -214,7 +214,7 @@ function datepatterns(jail: OldJail, notes: Note[]): string[] {
     const bare = text.replace(/\{(?:\^LN-BEG|UNB|DEFAULT|DATE|NONE)\}|\*\*/g, "");
     if (bare === "" || bare === "^") continue;
     const anchored = text.includes("{^LN-BEG}") && !bare.startsWith("^");
-    const translated = translatePython(bare.replace(/%([A-Za-z])/g, "@@$1"));
+    const translated = translatePython(bare.replace(/%([A-Za-z])/g, "@@$1"), { feed: false });
     if (!translated.ok) {
       notes.push({ text: `datepattern ${text}: ${translated.fault.why ?? "not understood"}; left out`, at: line.at });
       continue;

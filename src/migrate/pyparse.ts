@@ -368,7 +368,8 @@ class Parser {
       if (!first && this.eat("]")) break;
       first = false;
       const from = this.classItem();
-      if (from.kind === "range" && this.source[this.at] === "-" && this.at + 1 < this.source.length && this.source[this.at + 1] !== "]") {
+      if (this.source[this.at] === "-" && this.at + 1 < this.source.length && this.source[this.at + 1] !== "]") {
+        if (from.kind !== "range") throw this.error("a range begins in a class such as \\d", "put the - at the end", start);
         this.at++;
         const to = this.classItem();
         if (to.kind !== "range") throw this.error("a range ends in a class such as \\d", "put the - at the end", start);

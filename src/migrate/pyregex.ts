@@ -16,6 +16,8 @@ export type Translation = { readonly ok: true; readonly value: Translated } | { 
 export interface TranslateOptions {
   /** Records of several lines: Python's MULTILINE is on, ^ and $ meet line ends inside the text. */
   readonly multiline?: boolean;
+  /** False: the text does not end in a line feed in Python either (a datepattern). */
+  readonly feed?: boolean;
   readonly at?: Place;
 }
 
@@ -33,7 +35,7 @@ export function translatePython(source: string, options: TranslateOptions = {}):
     };
     const notes = [...parsed.notes];
     const expressions = roots.map((root) => {
-      const trimmed = trimLineEnd(root);
+      const trimmed = options.feed === false ? root : trimLineEnd(root);
       const referred = namesReferred(trimmed);
       const text = emit(trimmed, { ...context, referred });
       return parsed.flags.includes("i") ? withoutCase(text, trimmed) : text;
@@ -107,8 +109,9 @@ function trimLineEnd(root: Node): Node {
   if (item === undefined) return root;
   const feed = takesFeed(item);
   if (feed === undefined) return root;
-  items[last] = feed;
-  if (last === items.length - 1) items.push({ kind: "anchor", which: "$" });
+  const anchored = last < items.length - 1;
+  const atEnd: Node = { kind: "seq", items: [feed, { kind: "anchor", which: "$" }] };
+  items[last] = anchored ? feed : { kind: "alt", branches: [item, atEnd] };
   return { kind: "seq", items };
 }
 
@@ -147,7 +150,7 @@ function emit(node: Node, context: Context): string {
     case "char":
       return literal(node.code);
     case "dot":
-      return context.dotall ? "[^]" : ".";
+      return context.dotall ? "[\\s\\S]" : ".";
     case "short":
       return context.user && node.letter === "w" ? "[\\w\\x80-\\xff]" : `\\${node.letter}`;
     case "class":
@@ -218,8 +221,8 @@ function atomic(text: string, context: Context): string {
 
 function anchor(which: "^" | "$" | "A" | "Z" | "b" | "B", context: Context): string {
   if (which === "b" || which === "B") return `\\${which}`;
-  if (which === "A") return context.multiline ? "(?<![^])" : "^";
-  if (which === "Z") return context.multiline ? "(?![^])" : "$";
+  if (which === "A") return context.multiline ? "(?<![\\s\\S])" : "^";
+  if (which === "Z") return context.multiline ? "(?![\\s\\S])" : "$";
   if (!context.multiline) return which;
   return which === "^" ? "(?<=^|\\n)" : "(?=\\n|$)";
 }
@@ -305,7 +308,7 @@ function characterClass(negated: boolean, items: readonly ClassItem[], context: 
     }
   }
   const within = low.map((item) => classItem(item, context)).join("");
-  if (negated) return `(?:(?!${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})[^])`;
+  if (negated) return `(?:(?!${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*))`;
   return `(?:${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})`;
 }
 
