@@ -5,6 +5,7 @@
 
 import type { ZodType } from "zod";
 import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
+import { iptables } from "./iptables.ts";
 import { nftables } from "./nftables.ts";
 import { print } from "./print.ts";
 
@@ -30,6 +31,8 @@ export interface BanAction {
   readonly longest?: number;
   /** The options a user may give it, strict. */
   readonly options: ZodType;
+  /** Fills in what hangs on the programs that are there (ipset or not). */
+  adapt?(options: JailSetup["options"], has: (program: string) => boolean): JailSetup["options"];
   start(jail: JailSetup): readonly Step[];
   ban(jail: JailSetup, bans: readonly Standing[], now: Time): readonly Step[];
   unban(jail: JailSetup, targets: readonly Target[]): readonly Step[];
@@ -37,10 +40,10 @@ export interface BanAction {
   stop(jail: JailSetup): readonly Step[];
   /** How to ask what stands; undefined where it cannot be asked (then every start bans anew). */
   list(jail: JailSetup): Listing | undefined;
-  /** A cheap look whether the jail's structure (table, chains, hooks) is whole; asked about once a second. */
-  intact?(jail: JailSetup): Asking<boolean> | undefined;
-  /** How many packets the jail has dropped in all. */
-  drops?(jail: JailSetup): Asking<Drops | undefined> | undefined;
+  /** Cheap looks whether the jail's structure (table, chains, hooks) is whole, all of them true; asked about twice a second. */
+  intact?(jail: JailSetup): readonly Asking<boolean>[];
+  /** How many packets the jail has dropped in all; the answers add up. */
+  drops?(jail: JailSetup): readonly Asking<Drops | undefined>[];
 }
 
 export interface Drops {
@@ -97,6 +100,8 @@ export type Step =
       readonly ignore?: RegExp;
       /** True when the ban stands without it (cutting open connections): not waited for, a failure is only logged. */
       readonly extra?: boolean;
+      /** What to do with what it printed on standard output: further steps. */
+      readonly next?: (answer: string, code: number) => readonly Step[];
     }
   /** A file edited between our own marks, replaced atomically. `edit` is pure. */
   | {
@@ -125,6 +130,8 @@ export interface Listing {
   readonly step: Extract<Step, { kind: "run" | "http" }> | { readonly kind: "read"; readonly path: string };
   /** Reads the answer: what stands, with the time left where it is told. Undefined when our structure itself is missing. */
   read(answer: string, code: number, now: Time): readonly Found[] | undefined;
+  /** A second question (the other address family, the other set), whose findings are added. */
+  readonly also?: Listing;
 }
 
 export interface Found {
@@ -137,5 +144,6 @@ export interface Found {
 /** Every banaction, by the name one writes in `banaction = "…"`. Adding one: its file and one line here. */
 export const banactions: Readonly<Record<string, BanAction>> = {
   nftables,
+  iptables,
   print,
 };

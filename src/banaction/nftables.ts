@@ -3,7 +3,7 @@
 // its part is made, remade and removed in one transaction and never doubled.
 //
 //   f2b-sshd (hooked before connection tracking and DNAT: established traffic and published container ports are met as well)
-//     ports match → f2b-sshd-look: in a set? → f2b-sshd-hit: count, drop
+//     ports match → look-sshd: in a set? → hit-sshd: count, drop
 //
 // Networks: an interval set refuses overlapping ones, so each prefix length in use gets a hash set of its own, looked up under its
 // mask, behind a chain of its own; made with the first ban of that length. Nested networks stand and end apart from each other.
@@ -13,7 +13,7 @@ import { parseTarget } from "../core/address.ts";
 import type { Target, Time } from "../core/domain.ts";
 import { type Blocktype, blocktypeOf, icmpKinds, matchOf, portText, secondsLeft } from "./blocktype.ts";
 import { cutOption, cutSteps } from "./cut.ts";
-import type { Asking, BanAction, Drops, Found, JailSetup, Listing, Standing, Step } from "./index.ts";
+import type { BanAction, Drops, Found, JailSetup, Listing, Standing, Step } from "./index.ts";
 import { objectName } from "./naming.ts";
 
 const table = "inet f2b";
@@ -66,17 +66,17 @@ interface Names {
 }
 
 const namesOf = (jail: JailSetup): Names => ({
-  chain: objectName("f2b-", jail.jail, "", longestName),
-  look: objectName("f2b-", jail.jail, "-look", longestName),
-  hit: objectName("f2b-", jail.jail, "-hit", longestName),
-  counter: objectName("f2b-", jail.jail, "", longestName),
-  set4: objectName("addr-set-", jail.jail, "", longestName),
-  set6: objectName("addr6-set-", jail.jail, "", longestName),
+  chain: objectName("f2b-", jail.jail, longestName),
+  look: objectName("look-", jail.jail, longestName),
+  hit: objectName("hit-", jail.jail, longestName),
+  counter: objectName("f2b-", jail.jail, longestName),
+  set4: objectName("addr-set-", jail.jail, longestName),
+  set6: objectName("addr6-set-", jail.jail, longestName),
 });
 
 /** One name for set and chain of a prefix length: "net4.24-sshd". */
 const netName = (jail: JailSetup, family: 4 | 6, bits: number): string =>
-  objectName(`net${family}.${bits}-`, jail.jail, "", longestName);
+  objectName(`net${family}.${bits}-`, jail.jail, longestName);
 
 export const nftables: BanAction = {
   name: "nftables",
@@ -189,29 +189,30 @@ export const nftables: BanAction = {
     };
   },
 
-  intact(jail): Asking<boolean> {
+  intact(jail) {
     const names = namesOf(jail);
-    return {
-      step: { kind: "ask", interpreter: "nft", text: "list chains inet" },
-      read: (answer, code) =>
-        code === 0 && [names.chain, names.look, names.hit].every((name) => hasChain(answer, name)),
-    };
+    return [
+      {
+        step: { kind: "ask", interpreter: "nft", text: "list chains inet" },
+        read: (answer, code) =>
+          code === 0 &&
+          [names.chain, names.look, names.hit].every((name) => answer.includes(`chain ${name} {`)),
+      },
+    ];
   },
 
-  drops(jail): Asking<Drops | undefined> {
+  drops(jail) {
     const { counter } = namesOf(jail);
-    return {
-      step: {
-        kind: "run",
-        command: ["nft", "-j", "list", "counter", "inet", "f2b", counter],
-        timeoutMs: 10_000,
+    return [
+      {
+        step: {
+          kind: "run",
+          command: ["nft", "-j", "list", "counter", "inet", "f2b", counter],
+          timeoutMs: 10_000,
+        },
+        read: (answer, code) => (code === 0 ? parseTable(answer).counters.get(counter) : undefined),
       },
-      read(answer, code) {
-        if (code !== 0) return undefined;
-        const found = parseTable(answer).counters.get(counter);
-        return found === undefined ? undefined : { packets: found.packets, bytes: found.bytes };
-      },
-    };
+    ];
   },
 };
 
@@ -340,8 +341,6 @@ function element(standing: Standing, now: Time): string {
   const key = elementKey(standing.target);
   return left === undefined ? key : `${key} timeout ${left}s`;
 }
-
-const hasChain = (answer: string, name: string): boolean => answer.includes(`chain ${name} {`);
 
 // ------------------------------------------------------------------------------------------------------ reading nft -j
 

@@ -3,7 +3,7 @@
 // done when its interpreter has acknowledged it and the acknowledgement was read back; what failed is retried with growing
 // pauses and told. One banaction failing holds up no other.
 
-import { type BanAction, banactions, type Drops, type Standing } from "../banaction/index.ts";
+import { type BanAction, banactions, type Drops, type JailSetup, type Standing } from "../banaction/index.ts";
 import type { Fault, Jail, JailName, Target, Time, Use } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
 import { createLane, type Lane, type LaneNews } from "./lane.ts";
@@ -26,6 +26,8 @@ export interface Wanted {
 export interface EnforcerOptions {
   readonly system: System;
   readonly wanted: Wanted;
+  /** The time the state's bans are reckoned in; the system's clock by default. */
+  readonly now?: () => Time;
   /** The last gate (core/guard.ts): reason why this target must never reach a firewall. */
   readonly guard?: (target: Target) => string | undefined;
   /** Something failed or, with `recovered`, works again. Told once per change, not per attempt. */
@@ -87,7 +89,7 @@ export interface Enforcer {
 }
 
 /** How often a banaction's structure is looked at where that is cheap; a flush by somebody else is mended within this. */
-const lookEveryMs = 500;
+const lookEveryMs = 600;
 /** How often everything that stands is read, at least; more rarely where reading takes long. */
 const verifyEveryMs = 5000;
 const verifyShare = 200;
@@ -116,14 +118,17 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   function laneFor(jail: EnforcedJail, use: Use): Lane {
     const action = registry[use.name];
     if (action === undefined) throw new Error(`banaction "${use.name}" got past the configuration`);
-    const setup = setupOf(jail, use);
-    const place = action.shared ? `${JSON.stringify(use.options)} ${action.place?.(setup) ?? ""}` : jail.name;
+    const setup = setupFor(jail, use);
+    const place = action.shared
+      ? `${JSON.stringify(setup.options)} ${action.place?.(setup) ?? ""}`
+      : jail.name;
     const key = `${use.name} ${action.shared ? place : `${place} ${jail.banaction.filter((one) => one.name === use.name).indexOf(use)}`}`;
     let lane = lanes.get(key);
     if (lane === undefined) {
       lane = createLane({
         action,
         system,
+        now: options.now ?? system.clock.now,
         steps,
         wanted,
         news,
@@ -132,6 +137,12 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
       lanes.set(key, lane);
     }
     return lane;
+  }
+
+  function setupFor(jail: EnforcedJail, use: Use): JailSetup {
+    const adapt = registry[use.name]?.adapt;
+    const has = (program: string) => system.programs.find(program) !== undefined;
+    return setupOf(jail, adapt === undefined ? use.options : adapt(use.options, has));
   }
 
   function lookSoon(): void {
@@ -149,13 +160,14 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     const answers = new Map<string, Promise<{ readonly text: string; readonly code: number } | Fault>>();
     await Promise.all(
       [...lanes.values()].map(async (lane) => {
-        const asking = lane.intact();
-        if (asking === undefined) return;
-        const key = JSON.stringify(asking.step);
-        const answer = answers.get(key) ?? steps.look(asking.step);
-        answers.set(key, answer);
-        const heard = await answer;
-        if ("what" in heard || asking.read(heard.text, heard.code)) return;
+        const looks = lane.intact().map(async (asking) => {
+          const key = JSON.stringify(asking.step);
+          const answer = answers.get(key) ?? steps.look(asking.step);
+          answers.set(key, answer);
+          const heard = await answer;
+          return "what" in heard || asking.read(heard.text, heard.code);
+        });
+        if ((await Promise.all(looks)).every((whole) => whole)) return;
         await lane.mend("its place was taken away");
       }),
     );
@@ -173,7 +185,6 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     });
   }
 
-  /** Lanes that list by the same command share its answer when they are verified together. */
   async function verifyAll(which: Iterable<Lane>): Promise<Enforced> {
     const answers = new Map<string, ReturnType<typeof steps.look>>();
     const results: Enforced[] = [];
@@ -188,7 +199,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   return {
     async start(jail) {
       const before = jails.get(jail.name)?.lanes ?? [];
-      const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupOf(jail, use) }));
+      const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupFor(jail, use) }));
       jails.set(jail.name, { lanes: now.map((one) => one.lane) });
       const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup)));
       // The new place stands (or is being retried) before the old one goes.
@@ -224,9 +235,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
       // Where counting takes long (nft reads the whole table for it), a status must not wait for it every time.
       if (known !== undefined && now - known.at < known.took * 50) return known.value;
       let value: Drops | undefined;
-      for (const lane of lanesOf(name)) {
-        const asking = lane.drops(name);
-        if (asking === undefined) continue;
+      for (const asking of lanesOf(name).flatMap((lane) => lane.drops(name))) {
         const heard = await steps.look(asking.step);
         const found = "what" in heard ? undefined : asking.read(heard.text, heard.code);
         if (found !== undefined)
@@ -262,14 +271,14 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   }
 }
 
-function setupOf(jail: EnforcedJail, use: Use) {
+function setupOf(jail: EnforcedJail, options: Use["options"]): JailSetup {
   return {
     jail: jail.name,
     port: jail.port,
     protocol: jail.protocol,
     chain: jail.chain,
     blocktype: jail.blocktype,
-    options: use.options,
+    options,
   };
 }
 

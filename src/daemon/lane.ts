@@ -18,6 +18,7 @@ export interface LaneNews {
 export interface LaneOptions {
   readonly action: BanAction;
   readonly system: System;
+  readonly now: () => Time;
   readonly steps: Steps;
   readonly wanted: Wanted;
   readonly guard?: (target: Target) => string | undefined;
@@ -29,11 +30,11 @@ export interface Lane {
   join(setup: JailSetup): Promise<Enforced>;
   leave(jail: JailName, how: "remove" | "keep"): Promise<Enforced>;
   settle(asked: readonly Asked[], jail: JailName): Promise<Enforced>;
-  verify(answers: Map<string, ReturnType<Steps["look"]>>): Promise<Enforced>;
+  verify(answers: Answers): Promise<Enforced>;
   /** Makes the place anew and fills it. */
   mend(reason: string): Promise<void>;
-  intact(): Asking<boolean> | undefined;
-  drops(jail: JailName): Asking<Drops | undefined> | undefined;
+  intact(): readonly Asking<boolean>[];
+  drops(jail: JailName): readonly Asking<Drops | undefined>[];
   problems(jail: JailName | undefined): Problem[];
   /** Resolves when nothing is under way any more; retries end. */
   close(): Promise<void>;
@@ -44,6 +45,9 @@ export interface Asked {
   readonly target: Target;
   readonly fresh?: boolean;
 }
+
+/** Lanes that list by the same command share its answer when they are verified together. */
+export type Answers = Map<string, ReturnType<Steps["look"]>>;
 
 interface Batch {
   readonly targets: Map<string, Asked>;
@@ -60,7 +64,7 @@ const mostAttempts = 48;
 const pausesMs = [250, 1000, 3000, 10_000, 30_000, 60_000] as const;
 const fine: Enforced = { faults: [], refused: [] };
 
-export function createLane({ action, system, steps, wanted, guard, news }: LaneOptions): Lane {
+export function createLane({ action, system, now: clock, steps, wanted, guard, news }: LaneOptions): Lane {
   const members = new Map<JailName, JailSetup>();
   /** Whether the place is known to have been made. */
   let made = false;
@@ -84,7 +88,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
   /** What should stand on this target: the longest of the members' bans, as this banaction can hold it. */
   function effective(target: Target): Standing | undefined {
     let best: Standing | undefined;
-    const now = system.clock.now();
+    const now = clock();
     for (const jail of members.keys()) {
       const one = wanted.find(jail, target);
       if (one === undefined || (one.until !== "forever" && one.until <= now)) continue;
@@ -212,7 +216,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
     const run = () =>
       steps.run([
         ...(unbans.length > 0 ? action.unban(mine, unbans) : []),
-        ...(bans.length > 0 ? action.ban(mine, bans, system.clock.now()) : []),
+        ...(bans.length > 0 ? action.ban(mine, bans, clock()) : []),
       ]);
     let fault = await run();
     if (fault !== undefined && budget.left === mostAttempts) {
@@ -254,16 +258,20 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
     return undefined;
   }
 
-  async function list(answers: Map<string, ReturnType<Steps["look"]>>): Promise<Found[] | undefined | Fault> {
+  async function list(answers: Answers): Promise<Found[] | undefined | Fault> {
     const mine = setup();
-    const listing = mine && action.list(mine);
-    if (listing === undefined) return [];
-    const key = JSON.stringify(listing.step);
-    const answer = answers.get(key) ?? steps.look(listing.step);
-    answers.set(key, answer);
-    const heard = await answer;
-    if ("what" in heard) return heard;
-    return listing.read(heard.text, heard.code, system.clock.now())?.slice();
+    const all: Found[] = [];
+    for (let listing = mine && action.list(mine); listing !== undefined; listing = listing.also) {
+      const key = JSON.stringify(listing.step);
+      const answer = answers.get(key) ?? steps.look(listing.step);
+      answers.set(key, answer);
+      const heard = await answer;
+      if ("what" in heard) return heard;
+      const found = listing.read(heard.text, heard.code, clock());
+      if (found === undefined) return undefined;
+      for (const one of found) all.push(one);
+    }
+    return all;
   }
 
   const canList = (): boolean => {
@@ -276,7 +284,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
   }
 
   function allWanted(): Standing[] {
-    const now = system.clock.now();
+    const now = clock();
     const byKey = new Map<string, Standing>();
     for (const jail of members.keys()) {
       for (const one of wanted.standing(jail)) {
@@ -332,10 +340,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
   }
 
   /** Reads what stands and applies the difference. `told`: a difference is damage, worth telling. */
-  async function compare(
-    answers: Map<string, ReturnType<Steps["look"]>>,
-    told: boolean,
-  ): Promise<Fault | undefined> {
+  async function compare(answers: Answers, told: boolean): Promise<Fault | undefined> {
     if (!canList()) return undefined;
     const found = await list(answers);
     if (found === undefined) return restore("its place was missing");
@@ -344,7 +349,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
       return found;
     }
     const began = system.clock.monotonic();
-    const now = system.clock.now();
+    const now = clock();
     const all = allWanted();
     const difference = reconcile(all, found, now, toleranceMs);
     // What has just been asked for is not damage: it is on its way.
@@ -366,7 +371,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
   // ---------------------------------------------------------------------------------------------------------- trouble
 
   function putOff(fault: Fault): void {
-    const now = system.clock.now();
+    const now = clock();
     const attempts = (trouble?.attempts ?? 0) + 1;
     const pause = pausesMs[Math.min(attempts, pausesMs.length) - 1] ?? 60_000;
     const first = trouble === undefined || trouble.fault.what !== fault.what;
@@ -419,7 +424,7 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
       return serially(async () => {
         if (!members.has(joining.jail)) return fine;
         // What stands is read before the place is made again: a place that is there keeps its bans.
-        const answers = new Map<string, ReturnType<Steps["look"]>>();
+        const answers = new Map();
         const before = await list(answers);
         const fault = await make();
         if (fault !== undefined) return { faults: [fault], refused: [] };
@@ -477,11 +482,11 @@ export function createLane({ action, system, steps, wanted, guard, news }: LaneO
       }),
     intact() {
       const mine = setup();
-      return mine === undefined || !made ? undefined : action.intact?.(mine);
+      return mine === undefined || !made ? [] : (action.intact?.(mine) ?? []);
     },
     drops(jail) {
       const mine = members.get(jail);
-      return mine === undefined ? undefined : action.drops?.(mine);
+      return mine === undefined ? [] : (action.drops?.(mine) ?? []);
     },
     problems,
     async close() {

@@ -77,8 +77,10 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
       ...(step.stdin === undefined ? {} : { stdin: step.stdin }),
       ...(step.env === undefined ? {} : { env: step.env }),
       timeoutMs: step.timeoutMs ?? 30_000,
+      ...(step.next === undefined ? {} : { maxOutput: mostListing }),
     });
-    if (result.code === 0 || step.ok?.includes(result.code) === true) return undefined;
+    if (result.code === 0 || step.ok?.includes(result.code) === true)
+      return step.next === undefined ? undefined : run(step.next(result.stdout, result.code));
     if (step.ignore?.test(result.stderr) === true || step.ignore?.test(result.stdout) === true)
       return undefined;
     const said = visibleLine((result.stderr.trim() || result.stdout.trim()).slice(0, 300));
