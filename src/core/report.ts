@@ -136,7 +136,7 @@ main{max-width:960px;margin:0 auto;padding:28px 20px 40px}h1{font-size:22px;line
 th,td{padding:5px 0 5px 16px;border-bottom:1px solid var(--line)}th:first-child,td:first-child{padding-left:0}td{vertical-align:top}
 .n{text-align:right;white-space:nowrap}.a{font:13px/1.6 ui-monospace,SFMono-Regular,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}.soft{color:var(--soft)}tr.sum td{font-weight:600;border-bottom:0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:0 48px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:8px 32px;margin-top:28px}
-figure{margin:0}figcaption{font-size:13px;color:var(--soft);margin-bottom:4px}figcaption b{color:var(--ink);font-weight:600}svg{display:block;width:100%;height:auto}
+figure{margin:0;max-width:380px}figcaption{font-size:13px;color:var(--soft);margin-bottom:4px}figcaption b{color:var(--ink);font-weight:600}svg{display:block;width:100%;height:auto}
 svg text{fill:var(--soft);font:11px system-ui,"DejaVu Sans",sans-serif}.bans{fill:var(--bans)}.fails{fill:var(--fails)}.axis{stroke:var(--line)}svg.spark{width:98px;height:20px;margin-left:auto}
 .bad{background:var(--badpage);border-left:3px solid var(--bad);padding:10px 14px;margin:20px 0 0}.bad b{color:var(--bad)}footer{margin-top:36px;color:var(--soft);font-size:13px}`;
 
