@@ -1,11 +1,12 @@
 // f2b explain IP: the question of three in the morning. Why is this customer banned, and why is that attacker not?
 
 import { formatDuration } from "../core/duration.ts";
-import { table, visible } from "../core/text.ts";
+import { visible } from "../core/text.ts";
 import type { Explanation } from "../daemon/explain.ts";
 import { targetsOf } from "./ban.ts";
 import { show } from "./client.ts";
 import { type Call, type Command, exits } from "./index.ts";
+import { rows } from "./print.ts";
 
 export const explain: Command = {
   name: "explain",
@@ -68,12 +69,12 @@ function print({ out }: Call, value: Explanation): void {
   const others = value.jails.filter((jail) => jail.ban === undefined);
   if (others.length > 0) {
     out(`\n${bans.length === 0 ? "Why not:" : "Other jails:"}\n`);
-    out(table(others.map((jail) => [`  ${jail.jail}`, visible(jail.why)])));
+    out(rows(others.map((jail) => [`  ${jail.jail}`, visible(jail.why)])));
   }
   if (value.history.length > 0) {
     out("\nHistory:\n");
     out(
-      table(
+      rows(
         value.history.map((one) => [
           `  ${one.since.slice(0, 19).replace("T", " ")}`,
           one.jail,

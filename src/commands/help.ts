@@ -1,8 +1,8 @@
 // The help, made from the declarations.
 
-import { table } from "../core/text.ts";
 import type { Command, commands, Option } from "./index.ts";
 import { globalOptions } from "./parse.ts";
+import { rows } from "./print.ts";
 
 export async function overview(list: typeof commands): Promise<string> {
   const all = await Promise.all(Object.values(list).map((entry) => entry.load()));
@@ -15,7 +15,7 @@ Start here:
   f2b doctor        what is wrong or could be better
 
 Commands:
-${table(all.map((command) => [`  ${command.name}`, command.summary]))}
+${rows(all.map((command) => [`  ${command.name}`, command.summary]))}
 Every command: ${globalOptions.map((o) => spell(o)).join("  ")}
 More: f2b help COMMAND
 `;
@@ -32,7 +32,7 @@ Usage:
 ${command.usage.map((line) => `  ${line}`).join("\n")}
 
 Options:
-${table(options.map((o) => [`  ${spell(o)}`, o.summary]))}${command.help === undefined ? "" : `\n${command.help.trim()}\n`}`;
+${rows(options.map((o) => [`  ${spell(o)}`, o.summary]))}${command.help === undefined ? "" : `\n${command.help.trim()}\n`}`;
 }
 
 const spell = (option: Option): string =>

@@ -1,11 +1,12 @@
 // f2b status: all jails as a table; f2b status JAIL: one of them with its banned list.
 
 import { formatDuration } from "../core/duration.ts";
-import { plural, table, visible } from "../core/text.ts";
+import { plural, visible } from "../core/text.ts";
 import { Refusal } from "../daemon/control.ts";
 import type { BanReport, JailReport, StatusReport } from "../daemon/report.ts";
 import { show } from "./client.ts";
 import { type Call, type Command, exits } from "./index.ts";
+import { rows } from "./print.ts";
 
 export const status: Command = {
   name: "status",
@@ -65,7 +66,7 @@ function printAll(call: Call, report: StatusReport): void {
   }
   out("\n");
   out(
-    table([
+    rows([
       ["Jail", "State", "Failed", "total", "Banned", "total", "Source"],
       ...report.jails.map((jail) => [
         jail.name,
@@ -103,7 +104,7 @@ function printJail(call: Call, jail: JailReport, all: boolean): void {
   const { out } = call;
   out(`Jail ${jail.name}: ${visible(jail.summary)}\n`);
   out(
-    table([
+    rows([
       ["  State", jail.state],
       ["  Source", jail.backend],
       ...jail.files.map((file, i) => [i === 0 ? "  Files" : "", file]),
@@ -127,7 +128,7 @@ function printJail(call: Call, jail: JailReport, all: boolean): void {
 }
 
 export function banTable(bans: readonly BanReport[]): string {
-  return table([
+  return rows([
     ["Banned", "Since", "Time left", "Nth", "Cause", "User"],
     ...bans.map((ban) => [
       ban.target,

@@ -44,7 +44,7 @@ Keys: arrows select an event; b bans, u unbans and e explains its address; p pau
   },
 };
 
-type Mutable = { -readonly [Key in keyof TopView]: TopView[Key] } & {
+type Mutable = { -readonly [Key in keyof Omit<TopView, "rates" | "events">]: TopView[Key] } & {
   events: DaemonEvent[];
   rates: { failures: number; bans: number }[];
   paused: boolean;

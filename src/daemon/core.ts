@@ -2,6 +2,7 @@
 
 import type { Config } from "../config/index.ts";
 import type { Ban, JailName, JournalRecord, Time } from "../core/domain.ts";
+import type { Expression } from "../core/filter.ts";
 import type { State } from "../core/state.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Event } from "../notify/index.ts";
@@ -31,6 +32,8 @@ export interface Core {
   told(event: Event): void;
   /** Says something once an hour, for what would otherwise be said at every line. */
   sayOnce(level: Level, text: string): void;
+  /** An expression took longer than it may: it is put out of action before it stalls the others. */
+  gaveUp(running: RunningJail | undefined, expression: Expression): void;
   whyIneffective(running: RunningJail, ban: Ban): string;
   /** Sets the timer for the next ban that ends. */
   schedule(): void;

@@ -100,11 +100,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const tally = createTally();
   const jails = new Map<JailName, RunningJail>();
   const clock = steadyClock(system.clock, stepped);
-  const apply: Core["apply"] = (record) => {
-    stateful.apply(state, record);
-    if (record.t === "ban") jails.get(record.ban.jail)?.members.add(record.ban.target);
-    if (record.t === "unban") jails.get(record.jail)?.members.remove(record.target);
-  };
+  const apply: Core["apply"] = (record) => stateful.apply(state, record);
   const saidAt = new Map<string, Time>();
 
   let guard = lookAgain(options.config);
@@ -153,6 +149,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       if (saidAt.size > 10_000) saidAt.clear();
       saidAt.set(text, clock.now());
       system.log.say(level, text);
+    },
+    gaveUp(running, expression) {
+      if (running === undefined) return;
+      const text = `[${running.jail.name}] an expression is too slow and is switched off: ${expression.pattern.source}`;
+      core.sayOnce("error", text);
+      running.reason = `an expression is too slow and is switched off: ${expression.pattern.source}`;
+      running.fix = "make it anchored and without nested repetition; f2b doctor shows where it goes wrong";
+      core.told({ kind: "health", at: clock.now(), jail: running.jail.name, text, recovered: false });
     },
     whyIneffective,
     schedule,

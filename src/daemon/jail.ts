@@ -4,7 +4,6 @@ import { createPolicy, type Facts, type Policy } from "../core/decide.ts";
 import type { Ban, Failure, Fault, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
 import { type CompiledFilter, compileFilter } from "../core/filter.ts";
 import { guardReason, type Machine } from "../core/guard.ts";
-import { createMembers, type MemberIndex } from "../core/prefixes.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import type { State } from "../core/state.ts";
 import * as stateful from "../core/state.ts";
@@ -28,8 +27,6 @@ export interface RunningJail {
   origin: "file" | "journald" | "events" | "none";
   readonly files: Set<string>;
   readonly facts: Facts;
-  /** Index of the standing bans, for the prefix ladder. */
-  members: MemberIndex;
   /** Makes anew what hangs on the settings beside policy and filter: ignore rules. */
   retune(): void;
   /** Standing bans whose target went on failing. */
@@ -49,8 +46,8 @@ export interface Shared {
 /** The last gate's sets, from what the machine says of itself and what the configuration adds. */
 export function guardOf(
   machine: MachineAddresses,
-  lists: Pick<Guard, "emergency" | "trustedProxies" | "unguarded">,
-): Guard {
+  lists: Pick<Machine, "emergency" | "trustedProxies" | "unguarded">,
+): Machine {
   return {
     own: createPrefixSet(machine.own),
     gateways: createPrefixSet(machine.gateways),
@@ -78,23 +75,14 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
       facts ??= factsFor(running, shared);
       return facts;
     },
-    members: createMembers(jail.prefix.ladder),
     retune() {
-      running.members = indexOf(running.jail, shared.state);
       running.ignored = createIgnored(shared.system, running.jail.ignore, () => shared.guard().own);
       running.ignoreCommand = createIgnoreCommand(shared.system, running.jail);
     },
     ineffective: new Map(),
   };
-  running.members = indexOf(jail, shared.state);
   prepare(running);
   return running;
-}
-
-function indexOf(jail: Jail, state: State): MemberIndex {
-  const members = createMembers(jail.prefix.ladder);
-  for (const ban of stateful.jailBans(state, jail.name)) members.add(ban.target);
-  return members;
 }
 
 /** Compiles the filter; what makes the jail unable to run becomes its state. */
@@ -143,7 +131,7 @@ function factsFor(running: RunningJail, shared: Shared): Facts {
       return shared.now();
     },
     covering: (jail: JailName, target: Target): Ban | undefined => stateful.covering(state, jail, target),
-    standing: () => running.members,
+    standing: (jail: JailName) => stateful.standing(state, jail),
     previousBans: (jail: JailName | undefined, target: Target) => stateful.previousBans(state, target, jail),
     judged: (jail: JailName, target: Target, at: Time, seen: Seen | undefined) =>
       stateful.alreadyJudged(state, jail, target, at, seen),

@@ -1,13 +1,13 @@
 // The path of the data inside the daemon: chunk → failures → decisions → journal → firewall, in that order and for a whole chunk at
 // once. One loop owns the state: everything here runs to its end between two awaits, so a checkpoint taken between chunks is consistent.
 
-import { targetKey } from "../core/address.ts";
+import { parseTarget, targetKey } from "../core/address.ts";
+import { createZone, utc, type Zone } from "../core/datetime.ts";
 import type {
   Ban,
   Decision,
   Failure,
   Fault,
-  JailName,
   JournalRecord,
   Position,
   Seen,
@@ -15,12 +15,14 @@ import type {
   UnbanReason,
 } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
+import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import { createScanner, type Scanner } from "../core/scan.ts";
 import type { Chunk, FileChunk, JournaldChunk } from "../source/index.ts";
 import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
 import type { RunningJail } from "./jail.ts";
+import { createNames } from "./names.ts";
 
 /** A ban's target may still be seen for so long: lines were on their way, open connections are being cut. */
 const graceMs = 5000;
@@ -54,6 +56,22 @@ export interface Outcome {
   readonly unbans: Map<RunningJail, Target[]>;
 }
 
+interface Reader {
+  readonly scanner: Scanner;
+  readonly members: readonly RunningJail[];
+}
+
+const zoneOf = (name: string | undefined): Zone =>
+  (name === undefined ? undefined : createZone(name)) ?? localZone();
+
+/** Logs without a zone of their own are written in the machine's. */
+const localZone = (): Zone => createZone(Intl.DateTimeFormat().resolvedOptions().timeZone) ?? utc;
+
+function prefixSet(texts: readonly string[]): PrefixSet {
+  const targets = texts.map(parseTarget).filter((one) => one !== undefined);
+  return createPrefixSet(targets.flatMap((one) => (one.kind === "id" ? [] : [one.text])));
+}
+
 export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map() });
 
 const push = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
@@ -65,88 +83,108 @@ const push = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
 export function createPipeline(core: Core): Pipeline {
   const { system, jails, events } = core;
   const positions = new Map<string, Position>();
-  const scanners = new Map<string, { readonly scanner: Scanner; readonly members: readonly RunningJail[] }>();
+  /** By path, resp. by journalmatch: what reads for whom. */
+  const fileScanners = new Map<string, readonly Reader[]>();
+  let journaldReaders: readonly (Reader & { readonly match: readonly string[] })[] | undefined;
   const asking = new Set<string>();
+  const names = createNames();
   let inFlight: Promise<unknown> = Promise.resolve();
 
-  function scannerOf(
-    key: string,
-    members: () => RunningJail[],
-  ): { readonly scanner: Scanner; readonly members: readonly RunningJail[] } {
-    let found = scanners.get(key);
-    if (found === undefined) {
-      const list = members();
-      const scanner = createScanner(
-        list.flatMap((running) =>
-          running.compiled === undefined
-            ? []
-            : [
-                {
-                  jail: running.jail.name,
-                  filter: running.compiled,
-                  findtime: running.jail.findtime,
-                  timezone: running.jail.logtimezone,
-                  trustedproxies: running.jail.trustedproxies,
-                },
-              ],
-        ),
-      );
-      found = { scanner, members: list };
-      scanners.set(key, found);
-    }
-    return found;
+  function open(members: readonly RunningJail[]): Reader {
+    const scanner = createScanner(
+      members.map(({ jail, compiled }) => {
+        if (compiled === undefined) throw new Error(`${jail.name} has no compiled filter`);
+        const proxies = prefixSet(jail.trustedproxies);
+        return {
+          jail: jail.name,
+          filter: compiled,
+          findtime: jail.findtime,
+          trusted: (target) => target.kind === "address" && proxies.find(target.text) !== undefined,
+          names: jail.usedns === "yes" || jail.usedns === "warn",
+        };
+      }),
+      {
+        zone: zoneOf(members[0]?.jail.logtimezone),
+        linecap: core.config.daemon.linecap,
+        clock: () => system.clock.monotonic(),
+        gaveUp: (member, expression) => core.gaveUp(members[member], expression),
+      },
+    );
+    return { scanner, members };
   }
 
+  /** Jails that differ in time zone read with scanners of their own. */
+  const grouped = (
+    members: readonly RunningJail[],
+    key: (one: RunningJail) => string,
+  ): readonly (readonly RunningJail[])[] => [
+    ...Map.groupBy(
+      members.filter((one) => one.compiled !== undefined),
+      key,
+    ).values(),
+  ];
+
   function takeFile(chunk: FileChunk): Outcome {
-    const { scanner, members } = scannerOf(chunk.path, () =>
-      [...jails.values()].filter(
-        (one) =>
-          one.state !== "broken" &&
-          one.state !== "stopped" &&
-          one.origin === "file" &&
-          one.jail.logpath.some((path) => chunk.patterns.includes(path)),
-      ),
-    );
-    for (const member of members) {
-      member.files.add(chunk.path);
+    let readers = fileScanners.get(chunk.path);
+    if (readers === undefined) {
+      const members = [...jails.values()].filter(
+        (one) => one.origin === "file" && one.jail.logpath.some((path) => chunk.patterns.includes(path)),
+      );
+      for (const member of members) member.files.add(chunk.path);
+      readers = grouped(members, (one) => one.jail.logtimezone ?? "").map(open);
+      fileScanners.set(chunk.path, readers);
     }
     const outcome = emptyOutcome();
-    const seen = { source: chunk.path, ino: chunk.ino, offset: 0 };
-    for (const hit of scanner.file(chunk.text, { live: chunk.live, now: core.now() })) {
-      const running = jails.get(hit.jail);
-      if (running === undefined) continue;
-      seen.offset = chunk.offset + hit.end;
-      judge(running, hit.failure, seen, chunk.live, outcome);
+    const context = { live: chunk.live, now: core.now() };
+    for (const { scanner, members } of readers) {
+      for (const found of scanner.file(chunk.text, context)) {
+        const running = members[found.member];
+        const seen = { source: chunk.path, ino: chunk.ino, offset: chunk.offset + found.end };
+        if (running !== undefined) judge(running, found.failure, seen, chunk.live, outcome);
+      }
     }
     positions.set(chunk.path, chunk.after);
     return outcome;
   }
 
   function takeJournald(chunk: JournaldChunk): Outcome {
-    const outcome = emptyOutcome();
-    const { scanner } = scannerOf("journald", () =>
+    journaldReaders ??= grouped(
       [...jails.values()].filter((one) => one.origin === "journald"),
-    );
-    const wants = (jail: string, entry: JournaldChunk["entries"][number]): boolean =>
-      matchesJournal(entry.trusted, jails.get(jail as JailName)?.jail.journalmatch ?? []);
-    for (const hit of scanner.journald(chunk.entries, { live: chunk.live, now: core.now(), wants })) {
-      const running = jails.get(hit.jail);
-      if (running !== undefined)
-        judge(running, hit.failure, { source: "journald", at: hit.at }, chunk.live, outcome);
+      (one) => JSON.stringify(one.jail.journalmatch),
+    ).map((members) => ({ ...open(members), match: members[0]?.jail.journalmatch ?? [] }));
+    const outcome = emptyOutcome();
+    const context = { live: chunk.live, now: core.now() };
+    for (const { scanner, members, match } of journaldReaders) {
+      const entries = chunk.entries.filter((entry) => matchesJournal(entry, match));
+      for (const found of scanner.journald(entries, context)) {
+        const running = members[found.member];
+        const seen = { source: "journald", at: entries[found.end]?.at ?? context.now };
+        if (running !== undefined) judge(running, found.failure, seen, chunk.live, outcome);
+      }
     }
     positions.set("journald", chunk.after);
     return outcome;
   }
 
-  function judge(running: RunningJail, failure: Failure, seen: Seen, live: boolean, outcome: Outcome): void {
+  function judge(
+    running: RunningJail,
+    failure: Failure,
+    seen: Seen | undefined,
+    live: boolean,
+    outcome: Outcome,
+  ): void {
     const { jail } = running;
+    if (failure.name !== undefined && failure.target.kind === "id") {
+      void judgeByName(running, failure, failure.name);
+      return;
+    }
     core.tally.failed(jail.name, failure.attempts, failure.at);
     if (core.chatty || events.listening) tellFailure(running, failure);
     const decision = running.policy.failure(failure, seen, running.facts);
     switch (decision.kind) {
       case "ban":
         if (running.ignoreCommand !== undefined) void askFirst(running, failure, decision);
-        else addBan(running, decision, { ...seen }, outcome);
+        else addBan(running, decision, seen, outcome);
         return;
       case "none":
         if (decision.code === "banned" && live) noteStillFailing(running, failure.target);
@@ -159,6 +197,21 @@ export function createPipeline(core: Core): Pipeline {
       case "unban":
         return;
     }
+  }
+
+  /** usedns: the failure is everybody's whom the name stands for. Its position in the log is not kept: after a crash it counts again. */
+  async function judgeByName(running: RunningJail, failure: Failure, name: string): Promise<void> {
+    const { jail } = running;
+    const targets = await names.resolve(name, core.now());
+    if (jail.usedns === "warn" && targets.length > 0) {
+      core.sayOnce(
+        "warning",
+        `[${jail.name}] the log names hosts instead of addresses (${name}): whoever owns an address also owns what its name says`,
+      );
+    }
+    const outcome = emptyOutcome();
+    for (const target of targets) judge(running, { ...failure, target }, undefined, true, outcome);
+    await commit(outcome);
   }
 
   /** ignorecommand may take its time; the ban is decided only after it has answered, by the same policy's gates. */
@@ -330,7 +383,8 @@ export function createPipeline(core: Core): Pipeline {
     addBan,
     commit,
     forgetScanners() {
-      scanners.clear();
+      fileScanners.clear();
+      journaldReaders = undefined;
     },
     async settled() {
       await inFlight;
