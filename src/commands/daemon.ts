@@ -12,6 +12,7 @@ import type { System } from "../system/index.ts";
 import { createLog, type LogWriter, levels } from "../system/log.ts";
 import { realSystem } from "../system/real.ts";
 import { type Call, type Command, commands, exits, type Route } from "./index.ts";
+import { selfCommand } from "./match.ts";
 import { version } from "./version.ts";
 
 export const daemon: Command = {
@@ -62,6 +63,7 @@ async function run(call: Call): Promise<number> {
       return again.ok ? { ok: true, value: prepare(again.value) } : again;
     },
     socketGroup: group.value,
+    matchCommand: selfCommand("match"),
     routes: await routes(),
     dryrun,
   });

@@ -104,5 +104,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   flushlogs: { load: async () => (await import("./control.ts")).flushlogs, answers: true },
   version: { load: async () => (await import("./control.ts")).version, answers: true },
   config: { load: async () => (await import("./config.ts")).config },
+  jails: { load: async () => (await import("./jails.ts")).jails },
+  match: { load: async () => (await import("./match.ts")).match },
   completion: { load: async () => (await import("./completion.ts")).completion },
 };

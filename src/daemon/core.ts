@@ -2,7 +2,6 @@
 
 import type { Config } from "../config/index.ts";
 import type { Ban, JailName, JournalRecord, Time } from "../core/domain.ts";
-import type { Expression } from "../core/filter.ts";
 import type { State } from "../core/state.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Event } from "../notify/index.ts";
@@ -32,8 +31,10 @@ export interface Core {
   told(event: Event): void;
   /** Says something once an hour, for what would otherwise be said at every line. */
   sayOnce(level: Level, text: string): void;
-  /** An expression took longer than it may: it is put out of action before it stalls the others. */
-  gaveUp(running: RunningJail | undefined, expression: Expression): void;
+  /** An expression took longer than it may and is out of use: said loudly, shown by status. */
+  switchedOff(running: RunningJail | undefined, expression: string): void;
+  /** How this program is started as the process that matches unproven expressions. */
+  readonly matchCommand: readonly string[];
   whyIneffective(running: RunningJail, ban: Ban): string;
   /** Sets the timer for the next ban that ends. */
   schedule(): void;

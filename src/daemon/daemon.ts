@@ -75,6 +75,8 @@ export interface DaemonOptions {
   readonly messenger: Messenger;
   /** Gives the control socket to this group; undefined: root only. */
   readonly socketGroup: number | undefined;
+  /** How this program is started as `f2b match`. */
+  readonly matchCommand: readonly string[];
   readonly routes: ReadonlyMap<string, Route>;
   /** Why the firewall is not touched (then every banaction is "print"); undefined: bans are real. */
   readonly dryrun: string | undefined;
@@ -150,13 +152,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       saidAt.set(text, clock.now());
       system.log.say(level, text);
     },
-    gaveUp(running, expression) {
+    matchCommand: options.matchCommand,
+    switchedOff(running, expression) {
       if (running === undefined) return;
-      const text = `[${running.jail.name}] an expression is too slow and is switched off: ${expression.pattern.source}`;
-      core.sayOnce("error", text);
-      running.reason = `an expression is too slow and is switched off: ${expression.pattern.source}`;
-      running.fix = "make it anchored and without nested repetition; f2b doctor shows where it goes wrong";
+      const text = `an expression is too slow and is switched off: ${expression}`;
+      running.slow.add(expression);
+      system.log.say("error", `[${running.jail.name}] ${text}`);
       core.told({ kind: "health", at: clock.now(), jail: running.jail.name, text, recovered: false });
+      events.tell({ at: iso(clock.now()), kind: "health", jail: running.jail.name, text });
     },
     whyIneffective,
     schedule,

@@ -29,6 +29,8 @@ export interface RunningJail {
   readonly facts: Facts;
   /** Makes anew what hangs on the settings beside policy and filter: ignore rules. */
   retune(): void;
+  /** Expressions that were switched off because they took too long. */
+  readonly slow: Set<string>;
   /** Standing bans whose target went on failing. */
   readonly ineffective: Map<string, { readonly target: Target; count: number; reason: string }>;
 }
@@ -79,6 +81,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
       running.ignored = createIgnored(shared.system, running.jail.ignore, () => shared.guard().own);
       running.ignoreCommand = createIgnoreCommand(shared.system, running.jail);
     },
+    slow: new Set(),
     ineffective: new Map(),
   };
   prepare(running);
@@ -88,6 +91,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
 /** Compiles the filter; what makes the jail unable to run becomes its state. */
 export function prepare(running: RunningJail): void {
   running.compiled = undefined;
+  running.slow.clear();
   const unfit = unfitness(running.jail);
   const compiled = compileFilter(running.jail.filter);
   const fault =

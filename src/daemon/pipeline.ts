@@ -1,8 +1,7 @@
 // The path of the data inside the daemon: chunk → failures → decisions → journal → firewall, in that order and for a whole chunk at
 // once. One loop owns the state: everything here runs to its end between two awaits, so a checkpoint taken between chunks is consistent.
 
-import { parseTarget, targetKey } from "../core/address.ts";
-import { createZone, utc, type Zone } from "../core/datetime.ts";
+import { targetKey } from "../core/address.ts";
 import type {
   Ban,
   Decision,
@@ -15,13 +14,14 @@ import type {
   UnbanReason,
 } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
-import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import { createScanner, type Scanner } from "../core/scan.ts";
 import type { Chunk, FileChunk, JournaldChunk } from "../source/index.ts";
 import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
+import { createIsolated, type Isolated } from "./isolated.ts";
 import type { RunningJail } from "./jail.ts";
+import { type Answered, type Matching, memberOf, zoneOf } from "./matching.ts";
 import { createNames } from "./names.ts";
 
 /** A ban's target may still be seen for so long: lines were on their way, open connections are being cut. */
@@ -59,17 +59,7 @@ export interface Outcome {
 interface Reader {
   readonly scanner: Scanner;
   readonly members: readonly RunningJail[];
-}
-
-const zoneOf = (name: string | undefined): Zone =>
-  (name === undefined ? undefined : createZone(name)) ?? localZone();
-
-/** Logs without a zone of their own are written in the machine's. */
-const localZone = (): Zone => createZone(Intl.DateTimeFormat().resolvedOptions().timeZone) ?? utc;
-
-function prefixSet(texts: readonly string[]): PrefixSet {
-  const targets = texts.map(parseTarget).filter((one) => one !== undefined);
-  return createPrefixSet(targets.flatMap((one) => (one.kind === "id" ? [] : [one.text])));
+  readonly elsewhere: readonly { readonly running: RunningJail; readonly isolated: Isolated }[];
 }
 
 export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map() });
@@ -90,27 +80,65 @@ export function createPipeline(core: Core): Pipeline {
   const names = createNames();
   let inFlight: Promise<unknown> = Promise.resolve();
 
+  const matchingOf = ({ jail }: RunningJail): Matching => ({
+    jail: jail.name,
+    filter: jail.filter,
+    findtime: jail.findtime,
+    zone: jail.logtimezone,
+    linecap: core.config.daemon.linecap,
+    trustedproxies: jail.trustedproxies,
+    names: jail.usedns === "yes" || jail.usedns === "warn",
+  });
+
+  /** A user's expressions that cannot be proven to end in time are matched elsewhere. */
+  function suspiciousOf({ jail, compiled }: RunningJail): readonly number[] {
+    if (!jail.filter.own || compiled === undefined) return [];
+    return compiled.fail.flatMap(({ pattern, index }) =>
+      pattern.suspicious === undefined ? [] : [index],
+    );
+  }
+
   function open(members: readonly RunningJail[]): Reader {
+    const here = members.filter((one) => suspiciousOf(one).length === 0);
     const scanner = createScanner(
-      members.map(({ jail, compiled }) => {
-        if (compiled === undefined) throw new Error(`${jail.name} has no compiled filter`);
-        const proxies = prefixSet(jail.trustedproxies);
-        return {
-          jail: jail.name,
-          filter: compiled,
-          findtime: jail.findtime,
-          trusted: (target) => target.kind === "address" && proxies.find(target.text) !== undefined,
-          names: jail.usedns === "yes" || jail.usedns === "warn",
-        };
-      }),
+      here.flatMap((one) => (one.compiled === undefined ? [] : [memberOf(matchingOf(one), one.compiled)])),
       {
         zone: zoneOf(members[0]?.jail.logtimezone),
         linecap: core.config.daemon.linecap,
         clock: () => system.clock.monotonic(),
-        gaveUp: (member, expression) => core.gaveUp(members[member], expression),
+        gaveUp: (member, expression) => core.switchedOff(here[member], expression.pattern.source),
       },
     );
-    return { scanner, members };
+    const elsewhere = members
+      .filter((one) => !here.includes(one))
+      .map((running) => ({
+        running,
+        isolated: createIsolated({
+          system,
+          command: core.matchCommand,
+          matching: matchingOf(running),
+          suspicious: suspiciousOf(running),
+          switchedOff: (source) => core.switchedOff(running, source),
+          dropped: (chunks) =>
+            core.sayOnce(
+              "error",
+              `[${running.jail.name}] its expressions are too slow for its log: ${chunks} pieces of it were not looked at`,
+            ),
+        }),
+      }));
+    return { scanner, members: here, elsewhere };
+  }
+
+  /** What a process of its own found, judged when it comes. */
+  function judgeLater(
+    running: RunningJail,
+    live: boolean,
+    found: Answered["found"],
+    seenAt: (end: number) => Seen,
+  ): void {
+    const outcome = emptyOutcome();
+    for (const { failure, end } of found) judge(running, failure, seenAt(end), live, outcome);
+    void commit(outcome);
   }
 
   /** Jails that differ in time zone read with scanners of their own. */
@@ -136,11 +164,18 @@ export function createPipeline(core: Core): Pipeline {
     }
     const outcome = emptyOutcome();
     const context = { live: chunk.live, now: core.now() };
-    for (const { scanner, members } of readers) {
+    const seenAt = (end: number): Seen => ({
+      source: chunk.path,
+      ino: chunk.ino,
+      offset: chunk.offset + end,
+    });
+    for (const { scanner, members, elsewhere } of readers) {
       for (const found of scanner.file(chunk.text, context)) {
         const running = members[found.member];
-        const seen = { source: chunk.path, ino: chunk.ino, offset: chunk.offset + found.end };
-        if (running !== undefined) judge(running, found.failure, seen, chunk.live, outcome);
+        if (running !== undefined) judge(running, found.failure, seenAt(found.end), chunk.live, outcome);
+      }
+      for (const { running, isolated } of elsewhere) {
+        isolated.file(chunk.text, context, (found) => judgeLater(running, chunk.live, found, seenAt));
       }
     }
     positions.set(chunk.path, chunk.after);
@@ -154,12 +189,15 @@ export function createPipeline(core: Core): Pipeline {
     ).map((members) => ({ ...open(members), match: members[0]?.jail.journalmatch ?? [] }));
     const outcome = emptyOutcome();
     const context = { live: chunk.live, now: core.now() };
-    for (const { scanner, members, match } of journaldReaders) {
+    for (const { scanner, members, elsewhere, match } of journaldReaders) {
       const entries = chunk.entries.filter((entry) => matchesJournal(entry, match));
+      const seenAt = (end: number): Seen => ({ source: "journald", at: entries[end]?.at ?? context.now });
       for (const found of scanner.journald(entries, context)) {
         const running = members[found.member];
-        const seen = { source: "journald", at: entries[found.end]?.at ?? context.now };
-        if (running !== undefined) judge(running, found.failure, seen, chunk.live, outcome);
+        if (running !== undefined) judge(running, found.failure, seenAt(found.end), chunk.live, outcome);
+      }
+      for (const { running, isolated } of elsewhere) {
+        isolated.journald(entries, context, (found) => judgeLater(running, chunk.live, found, seenAt));
       }
     }
     positions.set("journald", chunk.after);
@@ -383,6 +421,9 @@ export function createPipeline(core: Core): Pipeline {
     addBan,
     commit,
     forgetScanners() {
+      for (const reader of [...fileScanners.values(), journaldReaders ?? []].flat()) {
+        for (const { isolated } of reader.elsewhere) isolated.close();
+      }
       fileScanners.clear();
       journaldReaders = undefined;
     },
