@@ -13,14 +13,18 @@ import { lets, type NotifyUse, withhold } from "../notify/rules.ts";
 import { isProblem } from "../notify/text.ts";
 import type { System } from "../system/index.ts";
 
-export interface MessengerSetup {
-  readonly system: System;
-  /** Name of this host, as messages call it. */
-  readonly host: string;
+/** What a reload may change. */
+export interface Told {
   readonly uses: readonly NotifyUse[];
   /** Names of the notifications a jail asks for; undefined: all that let it through. */
   readonly wanted?: (jail: JailName) => readonly string[] | undefined;
   readonly enricher?: Enricher;
+}
+
+export interface MessengerSetup extends Told {
+  readonly system: System;
+  /** Name of this host, as messages call it. */
+  readonly host: string;
   /** Time zone for quiet hours and digests of those that name none. */
   readonly timezone?: string;
   /** 0 ≤ x < 1, for jitter. */
@@ -38,7 +42,7 @@ export interface Messenger {
   /** Sends a test message past queue and rules; for reporters to third parties only tries access. */
   test(name: string): Promise<Result<string>>;
   /** Takes over a new configuration: lanes that did not change keep their queue. */
-  configure(uses: readonly NotifyUse[], wanted?: (jail: JailName) => readonly string[] | undefined): void;
+  configure(told: Told): void;
   /** Sends what is left, held or not, for at most `limitMs`; resolves to the number of events that were not delivered. */
   stop(limitMs: number): Promise<number>;
 }
@@ -80,14 +84,14 @@ const usualRate = { people: { count: 30, seconds: 3600 }, machines: undefined } 
 const usualGroupSeconds = { people: 10, machines: 0 } as const;
 
 export function createMessenger(setup: MessengerSetup): Messenger {
-  const { system, enricher } = setup;
+  const { system } = setup;
   const known = setup.known ?? notifiers;
   const random = setup.random ?? Math.random;
   const timezone = setup.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Part of every message's id, and of nothing else: a log line that holds it was caused by a message of ours.
   const mark = randomBytes(9).toString("hex");
   let serial = 0;
-  let wanted = setup.wanted;
+  let { wanted, enricher } = setup;
   let stopping = false;
   let lanes = new Map<string, Lane>();
 
@@ -391,12 +395,13 @@ export function createMessenger(setup: MessengerSetup): Messenger {
   }
 
   async function enrich(events: readonly Event[], wants: readonly Want[]): Promise<Event[]> {
-    if (enricher === undefined) return [...events];
+    const asked = enricher;
+    if (asked === undefined) return [...events];
     let budget: number = limits.enriched;
     return Promise.all(
       events.map(async (event) => {
         if (event.kind !== "ban" || budget-- <= 0) return event;
-        const found = await enricher.look(event.ban.target, wants);
+        const found = await asked.look(event.ban.target, wants);
         return Object.keys(found).length === 0
           ? event
           : { ...event, enrichment: { ...found, ...event.enrichment } };
@@ -478,11 +483,12 @@ export function createMessenger(setup: MessengerSetup): Messenger {
           notifier.probe === undefined ? "a test message was accepted" : "access works; nobody was reported",
       };
     },
-    configure(uses, newWanted) {
-      wanted = newWanted;
+    configure(told) {
+      wanted = told.wanted;
+      enricher = told.enricher;
       const before = lanes;
       lanes = new Map(
-        uses.map((use) => {
+        told.uses.map((use) => {
           const old = before.get(use.name);
           return [use.name, old !== undefined && same(old.use, use) ? old : openLane(use)];
         }),
@@ -519,7 +525,7 @@ export function createMessenger(setup: MessengerSetup): Messenger {
     };
   }
 
-  messenger.configure(setup.uses, setup.wanted);
+  messenger.configure(setup);
   return messenger;
 }
 

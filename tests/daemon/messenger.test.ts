@@ -163,7 +163,7 @@ describe("urgency", () => {
 
   test("a report goes alone, at once, and only to those it is sent to", async () => {
     const { clock, messenger, got, use } = setUp({ digest: "daily 07:00" });
-    messenger.configure([use({ digest: "daily 07:00" }), use({}, "other")]);
+    messenger.configure({ uses: [use({ digest: "daily 07:00" }), use({}, "other")] });
     const report = { kind: "report", at: clock.now(), subject: "s", text: "t", html: "<p>t</p>" } as const;
     messenger.post(ban("192.0.2.1"), ["admin"]);
     messenger.post(report, ["admin"]);
@@ -356,7 +356,7 @@ describe("failures", () => {
     for (let i = 0; i < 100; i++) messenger.post(ban(nthAddress(i)));
     expect(performance.now() - begun).toBeLessThan(50);
     hang = false;
-    messenger.configure([use({}), healthy]);
+    messenger.configure({ uses: [use({}), healthy] });
     messenger.post(ban("192.0.2.9"));
     await clock.advance(0);
     expect(got).toHaveLength(1);
@@ -408,11 +408,11 @@ describe("life", () => {
   test("a reload keeps the queue of what did not change and sends the rest by the old settings", async () => {
     const { clock, messenger, got, use } = setUp({ digest: "daily 07:00" });
     messenger.post(ban("192.0.2.1"));
-    messenger.configure([use({ digest: "daily 07:00" })]);
+    messenger.configure({ uses: [use({ digest: "daily 07:00" })] });
     await clock.advance(0);
     expect(got).toHaveLength(0);
     expect(messenger.status()[0]?.queued).toBe(1);
-    messenger.configure([use({ digest: "daily 08:00" })]);
+    messenger.configure({ uses: [use({ digest: "daily 08:00" })] });
     await clock.advance(0);
     expect(got).toHaveLength(1);
   });
