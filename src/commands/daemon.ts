@@ -6,8 +6,8 @@ import { faultText } from "../config/faults.ts";
 import { type Config, loadConfig } from "../config/index.ts";
 import type { Fault, Result, Use } from "../core/domain.ts";
 import { startDaemon } from "../daemon/daemon.ts";
-import { createMessenger, type Messenger } from "../daemon/messenger.ts";
-import { createEnricher } from "../notify/enrich.ts";
+import { createMessenger } from "../daemon/messenger.ts";
+import { notificationsOf } from "../daemon/notifications.ts";
 import type { System } from "../system/index.ts";
 import { createLog, type LogWriter, levels } from "../system/log.ts";
 import { realSystem } from "../system/real.ts";
@@ -57,7 +57,7 @@ async function run(call: Call): Promise<number> {
     log,
     version,
     config: prepared,
-    messenger: messengerOf(system, prepared),
+    messenger: createMessenger({ system, host: hostname(), ...notificationsOf(prepared, system) }),
     reread: () => {
       const again = read(system, call.config);
       return again.ok ? { ok: true, value: prepare(again.value) } : again;
@@ -145,19 +145,6 @@ function groupOf(system: System, { daemon: { socketgroup } }: Config): Result<nu
       },
     ],
   };
-}
-
-function messengerOf(system: System, config: Config): Messenger {
-  return createMessenger({
-    system,
-    host: hostname(),
-    uses: Object.values(config.notify),
-    wanted: (jail) => {
-      const names = config.jails.find((one) => one.name === jail)?.notify ?? [];
-      return names.length === 0 ? undefined : names;
-    },
-    enricher: createEnricher(config.enrichment, system),
-  });
 }
 
 /** The in-daemon halves of all commands that have one. */

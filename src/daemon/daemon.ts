@@ -22,11 +22,13 @@ import { explainTarget } from "./explaining.ts";
 import { guardOf, openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
+import { notificationsOf } from "./notifications.ts";
 import { type BanAnswer, createOperations, type Setting, type UnbanAnswer } from "./operate.ts";
 import { createPipeline, emptyOutcome, type Pipeline } from "./pipeline.ts";
 import { applyConfig, type Reloaded } from "./reload.ts";
 import { type BanReport, iso, type JailReport, type StatusReport } from "./report.ts";
 import { describeJail } from "./reporting.ts";
+import { startReports } from "./statistics.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTally } from "./tally.ts";
 import { steadyClock } from "./time.ts";
@@ -92,7 +94,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const started = system.clock.now();
   const { daemon: settings } = options.config;
 
-  const opened = openJournal({ system, directory: settings.statedir, dbpurgeage: settings.dbpurgeage });
+  const opened = openJournal({
+    system,
+    directory: settings.statedir,
+    dbpurgeage: settings.dbpurgeage,
+    version,
+    changed({ degraded, merged }) {
+      const text =
+        degraded === undefined
+          ? "the journal is written again"
+          : `the journal cannot be written: ${degraded}; bans go on from memory`;
+      system.log.say(degraded === undefined ? "notice" : "critical", text);
+      core.told({ kind: "health", at: clock.now(), text, recovered: degraded === undefined });
+      events.tell({ at: iso(clock.now()), kind: "health", text });
+      if (merged) void enforcer.verify();
+    },
+  });
   if (!opened.ok) return opened.faults;
   const { journal, state, damage } = opened.value;
   for (const fault of damage)
@@ -356,6 +373,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       system.log.say("info", "reading the configuration again");
       const done = await applyConfig({ core, shared, pipeline, supervisor, next: options.reread(), only });
       guard = lookAgain(core.config);
+      messenger.configure(notificationsOf(core.config, system));
       await operations.dropForbidden();
       system.log.say(
         "notice",
@@ -389,6 +407,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   system.log.say("notice", `ready: ${plural(jails.size, "jail")}, ${plural(standing, "standing ban")}`, {
     ms: Math.round(system.clock.monotonic()),
   });
+  const stopReports = startReports(daemon);
   messenger.post({
     kind: "start",
     at: clock.now(),
@@ -433,6 +452,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       ready.stopping();
       system.log.say("notice", "stopping; bans stand until their time is up");
       ticking = false;
+      stopReports();
       messenger.post({ kind: "stop", at: clock.now(), text: `f2b ${version} is stopping` });
       await supervisor.close();
       await pipeline.settled();
