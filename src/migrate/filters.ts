@@ -14,6 +14,8 @@ export interface Catalogue {
   has(name: string): boolean;
   modes(name: string): readonly string[];
   parameters(name: string): readonly string[];
+  /** Keys its jail file sets, which therefore hold before [defaults]. */
+  settings(name: string): readonly string[];
 }
 
 export type NewFilter =

@@ -80,7 +80,7 @@ function planJail(
   const task: Task = { jail, settings, notes, faults };
   const file = filter.filter.kind === "own" ? filter.filter.file : undefined;
   const runs = filter.filter.kind !== "none" && (file === undefined || file.failregex.length > 0);
-  settings.set("enabled", { value: runs, at: jail.at });
+  settings.set("enabled", { value: runs && isTrue(jail.option("enabled")?.text ?? ""), at: jail.at });
   let filterName: string | undefined;
   if (filter.filter.kind === "ours") {
     filterName = filter.filter.name;
