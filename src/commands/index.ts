@@ -106,5 +106,6 @@ export const commands: Readonly<Record<string, Entry>> = {
   config: { load: async () => (await import("./config.ts")).config },
   jails: { load: async () => (await import("./jails.ts")).jails },
   match: { load: async () => (await import("./match.ts")).match },
+  import: { load: async () => (await import("./import.ts")).importCommand },
   completion: { load: async () => (await import("./completion.ts")).completion },
 };
