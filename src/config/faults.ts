@@ -42,7 +42,7 @@ function faultsOfIssue(
     case "invalid_union": {
       const deeper = closest(issue.errors);
       if (deeper !== undefined) return faultsOf(deeper, at, path);
-      const wanted = [...new Set(issue.errors.flat().map(wantedBy))].filter((one) => one !== undefined);
+      const wanted = [...new Set(wantedBy(issue))];
       return [
         {
           what: `${name(path)} must be ${listed(wanted)}, not ${kindOf(issue.input)}`,
@@ -175,12 +175,10 @@ const articles: Readonly<Record<string, string>> = {
 };
 const typeName = (type: string): string => articles[type] ?? type;
 
-function wantedBy(issue: z.core.$ZodIssue): string | undefined {
-  if (issue.code === "invalid_type") return typeName(issue.expected);
-  if (issue.code === "invalid_value") return issue.values.map((one) => JSON.stringify(one)).join(" or ");
-  if (issue.code === "invalid_union")
-    return listed([...new Set(issue.errors.flat().map(wantedBy))].filter((one) => one !== undefined));
-  return undefined;
+function wantedBy(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === "invalid_type") return [typeName(issue.expected)];
+  if (issue.code === "invalid_value") return issue.values.map((one) => JSON.stringify(one) ?? String(one));
+  return issue.code === "invalid_union" ? issue.errors.flat().flatMap(wantedBy) : [];
 }
 
 const listed = (words: readonly string[]): string =>

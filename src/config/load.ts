@@ -224,7 +224,10 @@ function notifyRules(merged: Merged, at: At, faults: Fault[]): Record<string, No
       faults.push(
         ...parsed.faults.map(({ path, ...fault }) => ({
           ...fault,
-          at: at(["notify", name, ...path], path.length === 0 ? "key" : "value"),
+          at: at(
+            ["notify", name, ...path],
+            path.length === 0 || fault.what.includes(" has no key ") ? "key" : "value",
+          ),
         })),
       );
   }

@@ -20,8 +20,10 @@ export function locate(text: string, path: Path, which: Which): Spot {
   for (let length = path.length; length > 0; length--) {
     const entry = index.get(pathKey(path.slice(0, length)));
     if (entry !== undefined) {
-      // Below a path that is not written, the key of what encloses it says more than the start of its value.
-      return spotAt(text, which === "value" && length === path.length ? entry.value : entry.key);
+      // Below a path that is not written, the key of what encloses it says more than the start of its value; but a single value
+      // may stand for a list of one.
+      const exact = length === path.length || typeof path[length] === "number";
+      return spotAt(text, which === "value" && exact ? entry.value : entry.key);
     }
   }
   return { line: 1, column: 1 };

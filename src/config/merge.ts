@@ -84,7 +84,8 @@ function put(
       const table: Tree = isTable(under) ? under : {};
       if (!isTable(under)) forget(merged, path);
       assign(tree, key, table);
-      note(path, at);
+      // A table is where it was first opened, however many files add to it.
+      if (!merged.written.has(path.join("."))) note(path, at);
       if (isTable(value)) put(merged, path, table, value, where, [...below, key]);
       else {
         assign(table, "base", value);
@@ -106,7 +107,9 @@ function assign(tree: Tree, key: string, value: unknown): void {
 }
 
 function forget(merged: Merged, path: Path): void {
-  const start = `${path.join(".")}.`;
+  const name = path.join(".");
+  merged.written.delete(name);
+  const start = `${name}.`;
   for (const key of merged.written.keys()) if (key.startsWith(start)) merged.written.delete(key);
 }
 

@@ -5,7 +5,7 @@ import type { Fault, Filter, Jail, JailName, Place, Result, Use } from "../core/
 import { suggest } from "../core/text.ts";
 import { bundledFile, bundledJails } from "./bundled.ts";
 import { faultsOf, placeOf } from "./faults.ts";
-import { effectiveFilter, type JailFile, parseJailFile } from "./jailfile.ts";
+import { effectiveFilter, type JailFile, modesOf, parametersOf, parseJailFile } from "./jailfile.ts";
 import type { Path } from "./locate.ts";
 import {
   emptyMerge,
@@ -45,6 +45,8 @@ export interface Resolver {
   /** The same for all that is written anywhere, as Config.provenance. */
   provenance(): Readonly<Record<string, Origin>>;
 }
+
+type At = (path: Path, which: "key" | "value") => Place;
 
 interface Inputs {
   readonly merged: Merged;
@@ -142,9 +144,15 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
       });
     }
     const base = file === undefined ? bare(name) : file;
-    const filter = base.ok && faults.length === 0 ? filterOf(base.value, settings) : undefined;
+    // A mode for all jails holds for those that have it.
+    const everywhere = all.written.get(`jails.${name}.mode`)?.path[0] === "defaults";
+    const mode =
+      base.ok && everywhere && !modesOf(base.value).includes(settings.mode ?? "") ? undefined : settings.mode;
+    if (base.ok && faults.length === 0)
+      found("wrong", ...wordFaults(base.value, mode, settings.parameters, at));
+    const filter = base.ok && faults.length === 0 ? filterOf(base.value, { ...settings, mode }) : undefined;
     if (filter?.ok === false)
-      found("broken", ...filter.faults.map((fault) => ({ at: at(["failregex"], "key"), ...fault })));
+      found("broken", ...filter.faults.map((fault) => ({ at: at(["parameters"], "key"), ...fault })));
     const banaction = banactionOf(settings, at);
     if (!banaction.ok) found("wrong", ...banaction.faults);
     for (const [n, one] of (settings.notify ?? []).entries()) {
@@ -167,7 +175,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     const summary = file?.ok === true ? file.value.summary : name;
     return {
       ok: true,
-      value: jailOf(name as JailName, summary, settings, filter.value, banaction.value, notify),
+      value: jailOf(name as JailName, summary, { ...settings, mode }, filter.value, banaction.value, notify),
     };
   }
 
@@ -227,6 +235,41 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
 const bare = (name: string): Result<JailFile> =>
   parseJailFile(name, '[filter]\nformat = "auto"\nfailregex = []\n', `[jails.${name}]`);
 
+/** Modes and parameters that the filter does not have. */
+function wordFaults(
+  file: JailFile,
+  mode: string | undefined,
+  parameters: JailSettings["parameters"],
+  at: At,
+): Fault[] {
+  const faults: Fault[] = [];
+  const modes = modesOf(file);
+  if (mode !== undefined && !modes.includes(mode)) {
+    const near = suggest(mode, modes);
+    faults.push({
+      what: `the filter ${file.name} has no mode ${JSON.stringify(mode)}`,
+      fix: near === undefined ? `its modes are ${modes.join(", ")}` : `did you mean "${near}"?`,
+      at: at(["mode"], "value"),
+    });
+  }
+  const names = parametersOf(file);
+  for (const one of Object.keys(parameters ?? {})) {
+    if (names.includes(one)) continue;
+    const near = suggest(one, names);
+    faults.push({
+      what: `the filter ${file.name} has no parameter ${JSON.stringify(one)}`,
+      fix:
+        near !== undefined
+          ? `did you mean "${near}"?`
+          : names.length === 0
+            ? "it has none"
+            : `they are ${names.join(", ")}`,
+      at: at(["parameters", one], "key"),
+    });
+  }
+  return faults;
+}
+
 function filterOf(file: JailFile, settings: JailSettings): Result<Filter> {
   const adding = (["failregex", "ignoreregex", "prefregex"] as const).filter(
     (key) => settings[key]?.[0] === "+",
@@ -250,10 +293,7 @@ function filterOf(file: JailFile, settings: JailSettings): Result<Filter> {
   return effectiveFilter(file, { ...base, ...lists });
 }
 
-function banactionOf(
-  settings: JailSettings,
-  at: (path: Path, which: "key" | "value") => Place,
-): Result<Use[]> {
+function banactionOf(settings: JailSettings, at: At): Result<Use[]> {
   const written = settings.banaction ?? "auto";
   const list = Array.isArray(written) ? written : [written];
   const faults: Fault[] = [];
@@ -301,7 +341,7 @@ function banactionOf(
 }
 
 /** What can be said of where lines come from without looking at the disk. */
-function sourceFaults(settings: JailSettings, at: (path: Path, which: "key" | "value") => Place): Fault[] {
+function sourceFaults(settings: JailSettings, at: At): Fault[] {
   const faults: Fault[] = [];
   const { backend = "auto", logpath = [], journalmatch = [] } = settings;
   for (const [n, one] of logpath.entries()) {

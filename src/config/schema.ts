@@ -345,7 +345,8 @@ export const jailKeys = { ...ownKeys, ...commonKeys } as const;
 
 export const defaultsTable = z.strictObject(commonKeys).partial();
 export const jailTable = z.strictObject(jailKeys).partial();
-export type JailSettings = z.output<typeof jailTable>;
+type Checked = z.output<typeof jailTable>;
+export type JailSettings = { readonly [Key in keyof Checked]: Checked[Key] | undefined };
 
 // ----------------------------------------------------------------------------------------------------------------- daemon
 
