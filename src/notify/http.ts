@@ -2,7 +2,7 @@
 // answer, no redirect followed, no link-local or metadata address (also not through a name that resolves to one: the address
 // that was judged is the one that is connected to), and errors that name the host but never the path, headers or secrets.
 
-import { lookup as resolve } from "node:dns";
+import { type LookupAddress, type LookupOptions, lookup as resolve } from "node:dns";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
@@ -61,22 +61,32 @@ export function isForbiddenAddress(address: string): boolean {
   return family === 0 || forbidden.check(address, family === 4 ? "ipv4" : "ipv6");
 }
 
-// Resolves, judges, and hands on only what was judged.
-const judgedLookup: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { ...options, all: true }, (error, found) => {
-    if (error !== null) return callback(error, "", 0);
-    const allowed = found.filter((one) => !isForbiddenAddress(one.address));
-    const first = allowed[0];
-    if (first === undefined)
-      return callback(
-        Object.assign(new Error("link-local or metadata address"), { code: "F2B_FORBIDDEN" }),
-        "",
-        0,
-      );
-    if (options.all === true) callback(null, allowed);
-    else callback(null, first.address, first.family);
-  });
-};
+type Resolve = (
+  hostname: string,
+  options: LookupOptions & { readonly all: true },
+  callback: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void;
+
+/** A lookup that hands on only addresses it has judged: what is connected to is what was looked at. */
+export const judging =
+  (resolving: Resolve): LookupFunction =>
+  (hostname, options, callback) => {
+    resolving(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) return callback(error, "", 0);
+      const allowed = found.filter((one) => !isForbiddenAddress(one.address));
+      const first = allowed[0];
+      if (first === undefined)
+        return callback(
+          Object.assign(new Error("link-local or metadata address"), { code: "F2B_FORBIDDEN" }),
+          "",
+          0,
+        );
+      if (options.all === true) callback(null, allowed);
+      else callback(null, first.address, first.family);
+    });
+  };
+
+const judgedLookup = judging(resolve);
 
 /** What an error may not show: what the caller named, and the path and query as they were sent. */
 function hidden(call: HttpCall): string[] {

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { Failure } from "../../src/notify/failure.ts";
-import { answerLimit, deliver, http, isForbiddenAddress } from "../../src/notify/http.ts";
+import { answerLimit, deliver, http, isForbiddenAddress, judging } from "../../src/notify/http.ts";
 import { drip, endless, type HttpServer, hang, ok, startHttp, status } from "./http-server.ts";
+import { makeCertificate } from "./smtp-server.ts";
 
 let server: HttpServer;
 beforeAll(async () => {
@@ -65,6 +68,41 @@ describe("what is refused", () => {
       expect(refused.message).toContain("redirects are not followed");
     }
     expect(server.seen.slice(before).map((one) => one.path)).toEqual(["/hook", "/hook"]);
+  });
+});
+
+describe("names", () => {
+  test("one that resolves to the metadata address is refused, and of several addresses only sound ones are handed on", async () => {
+    const answers: Record<string, string[]> = {
+      "rebound.example": ["169.254.169.254"],
+      "mixed.example": ["169.254.169.254", "::ffff:169.254.169.254", "192.0.2.1"],
+    };
+    const lookup = judging((name, _, callback) =>
+      callback(
+        null,
+        (answers[name] ?? []).map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+      ),
+    );
+    const found = (name: string): Promise<unknown> =>
+      new Promise((fulfil) =>
+        lookup(name, { all: true }, (error, addresses) => fulfil(error?.code ?? addresses)),
+      );
+    expect(await found("rebound.example")).toBe("F2B_FORBIDDEN");
+    expect(await found("mixed.example")).toEqual([{ address: "192.0.2.1", family: 4 }]);
+  });
+
+  test("over TLS the certificate must be the name's, and somebody must vouch for it", async () => {
+    const certificate = makeCertificate();
+    const secure = createServer({ cert: certificate.cert, key: certificate.key }, (_, response) =>
+      response.end("ok"),
+    );
+    await new Promise<void>((go) => secure.listen(0, "127.0.0.1", go));
+    const { port } = secure.address() as AddressInfo;
+    expect((await deliver({ url: `https://localhost:${port}/`, ca: certificate.cert })).body).toBe("ok");
+    await failure(deliver({ url: `https://localhost:${port}/` }));
+    const wrongName = await failure(deliver({ url: `https://127.0.0.1:${port}/`, ca: certificate.cert }));
+    expect(wrongName.message).toMatch(/altname|CERT/i);
+    secure.close();
   });
 });
 
