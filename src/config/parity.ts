@@ -6,7 +6,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   action: 'what shuts out is banaction = "…", who is told is [notify.NAME]',
   action_: 'write banaction = "…"',
   action_mw: 'write [notify.NAME] with type = "mail" and form = "whois"',
-  action_mwl: 'write [notify.NAME] with type = "mail" and form = "lines"',
+  action_mwl: 'write [notify.NAME] with type = "mail" and form = "whois-lines"',
   action_xarf: 'write [notify.NAME] with type = "xarf"',
   action_cf_mwl: 'write banaction = "cloudflare" with its options, and [notify.NAME] with type = "mail"',
   action_blocklist_de: 'write [notify.NAME] with type = "blocklist-de"',
