@@ -87,9 +87,11 @@ export function differences(ours: OldJail, theirs: Readonly<Record<string, unkno
   check("actions", ours.actions.map((action) => action.id), Object.keys(actions));
   for (const action of ours.actions) {
     for (const [name, value] of Object.entries(actions[action.id] ?? {})) {
-      if (action.reference.name.endsWith(".py") || !name.startsWith("action") || typeof value !== "string") continue;
+      if (action.reference.name.endsWith(".py") || !commandName.test(name) || typeof value !== "string") continue;
       check(`${action.id} ${name}`, action.definition.value(name)?.text, value);
     }
   }
   return out;
 }
+
+const commandName = /^action(?:start|stop|check|flush|ban|unban|prolong|reban|repair|reload)/;
