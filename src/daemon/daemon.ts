@@ -22,6 +22,7 @@ import { explainTarget } from "./explaining.ts";
 import { guardOf, openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
+import { createMetricsPort } from "./metricsport.ts";
 import { notificationsOf } from "./notifications.ts";
 import { type BanAnswer, createOperations, type Setting, type UnbanAnswer } from "./operate.ts";
 import { createPipeline, emptyOutcome, type Pipeline } from "./pipeline.ts";
@@ -374,6 +375,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       const done = await applyConfig({ core, shared, pipeline, supervisor, next: options.reread(), only });
       guard = lookAgain(core.config);
       messenger.configure(notificationsOf(core.config, system));
+      metricsPort.align();
       await operations.dropForbidden();
       system.log.say(
         "notice",
@@ -389,6 +391,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     },
   };
 
+  const metricsPort = createMetricsPort(daemon);
   const control = await openControl(system, settings.socket, options.socketGroup, options.routes, daemon);
   if ("what" in control) {
     journal.close();
@@ -408,6 +411,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     ms: Math.round(system.clock.monotonic()),
   });
   const stopReports = startReports(daemon);
+  metricsPort.align();
   messenger.post({
     kind: "start",
     at: clock.now(),
@@ -453,6 +457,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       system.log.say("notice", "stopping; bans stand until their time is up");
       ticking = false;
       stopReports();
+      metricsPort.close();
       messenger.post({ kind: "stop", at: clock.now(), text: `f2b ${version} is stopping` });
       await supervisor.close();
       await pipeline.settled();
