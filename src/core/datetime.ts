@@ -85,7 +85,8 @@ const day = 86_400_000;
 export function resolveStamp(stamp: Stamp, now: Time, zone: Zone): Time | undefined {
   if (stamp.epoch !== undefined) return stamp.epoch;
   const clock = stamp.hour * 3_600_000 + stamp.minute * 60_000 + stamp.second * 1000 + stamp.ms;
-  const instant = (local: number): Time => (stamp.zone === undefined ? zone.toUtc(local) : local - stamp.zone * 60_000);
+  const instant = (local: number): Time =>
+    stamp.zone === undefined ? zone.toUtc(local) : local - stamp.zone * 60_000;
   if (stamp.month === undefined || stamp.day === undefined) {
     const today = Math.floor((now + zone.offset(now)) / day) * day;
     const at = instant(today + clock);
@@ -113,13 +114,60 @@ export function resolveStamp(stamp: Stamp, now: Time, zone: Zone): Time | undefi
 const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
 /** Abbreviations of zones that logs write; those that mean several zones are read as the commonest. */
 const zones: Readonly<Record<string, number>> = {
-  UTC: 0, GMT: 0, Z: 0, WET: 0, WEST: 60, BST: 60, CET: 60, CEST: 120, EET: 120, EEST: 180, MSK: 180, IST: 330,
-  JST: 540, KST: 540, AEST: 600, AEDT: 660, NZST: 720, NZDT: 780, EST: -300, EDT: -240, CST: -360, CDT: -300,
-  MST: -420, MDT: -360, PST: -480, PDT: -420, BRT: -180, SAST: 120, HKT: 480, SGT: 480,
+  UTC: 0,
+  GMT: 0,
+  Z: 0,
+  WET: 0,
+  WEST: 60,
+  BST: 60,
+  CET: 60,
+  CEST: 120,
+  EET: 120,
+  EEST: 180,
+  MSK: 180,
+  IST: 330,
+  JST: 540,
+  KST: 540,
+  AEST: 600,
+  AEDT: 660,
+  NZST: 720,
+  NZDT: 780,
+  EST: -300,
+  EDT: -240,
+  CST: -360,
+  CDT: -300,
+  MST: -420,
+  MDT: -360,
+  PST: -480,
+  PDT: -420,
+  BRT: -180,
+  SAST: 120,
+  HKT: 480,
+  SGT: 480,
 };
-const zoneNames = Object.keys(zones).sort((a, b) => b.length - a.length).join("|");
+const zoneNames = Object.keys(zones)
+  .sort((a, b) => b.length - a.length)
+  .join("|");
 
-type Field = "Y" | "y" | "m" | "d" | "H" | "I" | "p" | "M" | "S" | "f" | "b" | "z" | "Z" | "j" | "s" | "ms" | "t" | "";
+type Field =
+  | "Y"
+  | "y"
+  | "m"
+  | "d"
+  | "H"
+  | "I"
+  | "p"
+  | "M"
+  | "S"
+  | "f"
+  | "b"
+  | "z"
+  | "Z"
+  | "j"
+  | "s"
+  | "ms"
+  | "t"
+  | "";
 
 const fields: Readonly<Record<string, { readonly field: Field; readonly text: string }>> = {
   Y: { field: "Y", text: "\\d{4}" },
@@ -378,7 +426,9 @@ export const accessStamp = (text: string, from: number, to: number): Stamp | und
 /** A time given as a JSON value: text in a known format, or seconds or milliseconds since the epoch. */
 export function valueTime(value: unknown, now: Time, zone: Zone): Time | undefined {
   if (typeof value === "number" && Number.isFinite(value)) {
-    return Math.round(value > 1e17 ? value / 1e6 : value > 1e14 ? value / 1000 : value > 1e11 ? value : value * 1000);
+    return Math.round(
+      value > 1e17 ? value / 1e6 : value > 1e14 ? value / 1000 : value > 1e11 ? value : value * 1000,
+    );
   }
   if (typeof value !== "string") return undefined;
   const stamp = stampAt(value, 0);

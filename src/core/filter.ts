@@ -28,7 +28,9 @@ export interface CompiledFilter {
   readonly fail: readonly Expression[];
   readonly ignore: readonly Expression[];
   readonly dates: readonly TimePattern[];
-  readonly session: { readonly byPid: boolean; readonly key: Expression | undefined; readonly expire: Seconds } | undefined;
+  readonly session:
+    | { readonly byPid: boolean; readonly key: Expression | undefined; readonly expire: Seconds }
+    | undefined;
   readonly require: readonly { readonly path: string; readonly regex: RegExp }[];
   /** Every line that matters holds one of these texts; undefined: not known. */
   readonly gate: readonly string[] | undefined;
@@ -76,7 +78,9 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     filter[name].flatMap((source, index) => {
       const compiled = compilePattern(source, { multiline });
       if (!compiled.ok) {
-        faults.push(...compiled.faults.map((fault) => ({ ...fault, what: `${name} ${index + 1}: ${fault.what}` })));
+        faults.push(
+          ...compiled.faults.map((fault) => ({ ...fault, what: `${name} ${index + 1}: ${fault.what}` })),
+        );
         return [];
       }
       return [expression(compiled.value, index)];
@@ -99,7 +103,8 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   const require: { path: string; regex: RegExp }[] = [];
   try {
     program = filter.program === undefined ? undefined : new RegExp(`^(?:${filter.program})$`);
-    for (const [path, source] of Object.entries(filter.json?.require ?? {})) require.push({ path, regex: new RegExp(source) });
+    for (const [path, source] of Object.entries(filter.json?.require ?? {}))
+      require.push({ path, regex: new RegExp(source) });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     faults.push({ what: `an expression cannot be read: ${error.message}` });
@@ -110,9 +115,16 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     const key = byPid ? undefined : compilePattern(filter.session.key, { multiline });
     if (key !== undefined && !key.ok) faults.push(...key.faults);
     else if (key !== undefined && key.value.groups.session === 0) {
-      faults.push({ what: "the session's key has no <F-MLFID>…</F-MLFID>", fix: 'write one, or key = "pid"' });
+      faults.push({
+        what: "the session's key has no <F-MLFID>…</F-MLFID>",
+        fix: 'write one, or key = "pid"',
+      });
     }
-    session = { byPid, key: key?.ok === true ? expression(key.value, 0) : undefined, expire: filter.session.expire };
+    session = {
+      byPid,
+      key: key?.ok === true ? expression(key.value, 0) : undefined,
+      expire: filter.session.expire,
+    };
   }
   if (fail.length === 0 && filter.failregex.length === 0 && filter.json === undefined) {
     faults.push({ what: "the filter has no failregex", fix: "write at least one" });
@@ -131,12 +143,18 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
       faults.push({ what: `failregex ${index + 1} matches an empty line: ${pattern.source}` });
     }
     if (!pattern.anchored && !multiline) {
-      lints.push({ list: "failregex", index, what: "does not begin with ^: it may match text that a stranger wrote" });
+      lints.push({
+        list: "failregex",
+        index,
+        what: "does not begin with ^: it may match text that a stranger wrote",
+      });
     }
     if (pattern.suspicious !== undefined) lints.push({ list: "failregex", index, what: pattern.suspicious });
   }
   if (faults.length > 0) return { ok: false, faults };
-  const byFirst = Array.from({ length: 257 }, (_, code) => fail.filter(({ pattern }) => canBegin(pattern, code)));
+  const byFirst = Array.from({ length: 257 }, (_, code) =>
+    fail.filter(({ pattern }) => canBegin(pattern, code)),
+  );
   const value: CompiledFilter = {
     filter,
     formats: names as Format[],
@@ -160,7 +178,11 @@ function canBegin(pattern: Pattern, code: number): boolean {
 }
 
 /** All the expressions' texts together; when there are prefregex, theirs alone, since nothing passes without. */
-function gateOf(prefix: readonly Expression[], fail: readonly Expression[], multiline: boolean): readonly string[] | undefined {
+function gateOf(
+  prefix: readonly Expression[],
+  fail: readonly Expression[],
+  multiline: boolean,
+): readonly string[] | undefined {
   if (multiline) return undefined;
   const texts = new Set<string>();
   for (const { pattern } of prefix.length > 0 ? prefix : fail) {
@@ -168,7 +190,9 @@ function gateOf(prefix: readonly Expression[], fail: readonly Expression[], mult
     for (const text of pattern.literals) texts.add(text);
   }
   // A text that holds another one of the gate adds nothing.
-  const needed = [...texts].filter((text) => ![...texts].some((other) => other !== text && text.includes(other)));
+  const needed = [...texts].filter(
+    (text) => ![...texts].some((other) => other !== text && text.includes(other)),
+  );
   return needed.length === 0 || needed.some((text) => text.length < 2) ? undefined : needed;
 }
 
@@ -199,7 +223,13 @@ export interface MatchContext {
 export type Outcome = Said | "ignored" | undefined;
 
 /** The message text[from..to) against the filter's expressions, in order; the first that matches counts. */
-export function matchMessage(filter: CompiledFilter, text: string, from: number, to: number, context: MatchContext): Outcome {
+export function matchMessage(
+  filter: CompiledFilter,
+  text: string,
+  from: number,
+  to: number,
+  context: MatchContext,
+): Outcome {
   let prefix: RegExpExecArray | undefined;
   let prefixPattern: Pattern | undefined;
   if (filter.prefix.length > 0) {
@@ -219,7 +249,7 @@ export function matchMessage(filter: CompiledFilter, text: string, from: number,
     }
   }
   const code = from < to ? text.charCodeAt(from) : 256;
-  const candidates = filter.byFirst[code < 256 ? code : 256]!;
+  const candidates = filter.byFirst[Math.min(code, 256)]!;
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i]!;
     const match = run(candidate, text, from, to, context);
@@ -241,10 +271,19 @@ const watchedLength = 400;
 const patience = 100;
 
 /** One expression on text[from..to). Sticky ones run on the text itself, others on the message cut out. */
-export function run(candidate: Expression, text: string, from: number, to: number, context: MatchContext): RegExpExecArray | null {
+export function run(
+  candidate: Expression,
+  text: string,
+  from: number,
+  to: number,
+  context: MatchContext,
+): RegExpExecArray | null {
   const { pattern, stats } = candidate;
   if (stats.disabled !== undefined) return null;
-  if (context.clock === undefined || (!context.timing && to - from < watchedLength && pattern.suspicious === undefined)) {
+  if (
+    context.clock === undefined ||
+    (!context.timing && to - from < watchedLength && pattern.suspicious === undefined)
+  ) {
     return exec(pattern, text, from, to);
   }
   const began = context.clock();
@@ -278,11 +317,13 @@ function say(
 ): Said {
   const groups = candidate.pattern.groups;
   let host = findHost(candidate.pattern, match, context);
-  if (host === nobody && prefixPattern !== undefined && prefix !== undefined) host = findHost(prefixPattern, prefix, context);
+  if (host === nobody && prefixPattern !== undefined && prefix !== undefined)
+    host = findHost(prefixPattern, prefix, context);
   let user = firstOf(match, groups.users);
   if (user === undefined || user === "") user = firstOf(match, groups.altUsers) ?? user;
   if ((user === undefined || user === "") && prefixPattern !== undefined && prefix !== undefined) {
-    user = firstOf(prefix, prefixPattern.groups.users) ?? firstOf(prefix, prefixPattern.groups.altUsers) ?? user;
+    user =
+      firstOf(prefix, prefixPattern.groups.users) ?? firstOf(prefix, prefixPattern.groups.altUsers) ?? user;
   }
   let captures: Record<string, string> | undefined;
   for (const { name, index } of groups.captures) {
@@ -333,7 +374,10 @@ function findHost(pattern: Pattern, match: RegExpExecArray, context: MatchContex
     if (kind === "id") return { target: idTarget(decodeText(text)), name: undefined };
     if (kind === "name") return { target: undefined, name: copyText(text) };
     const width = bits > 0 ? match[bits] : undefined;
-    const target = judge(width === undefined ? text : `${text}/${width}`, kind === "subnet" || width !== undefined);
+    const target = judge(
+      width === undefined ? text : `${text}/${width}`,
+      kind === "subnet" || width !== undefined,
+    );
     if (target === undefined) return { target: undefined, name: copyText(text) };
     const list = forwarded > 0 ? match[forwarded] : undefined;
     return behindProxy(target, list, context.trusted);

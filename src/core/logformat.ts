@@ -58,7 +58,8 @@ export function parseSyslog(text: string, from: number, end: number, head: Head)
     if (closed < 0 || closed > at + 4) return false;
     at = closed + 1;
     // RFC 5424: "<38>1 "; its version number has not changed since.
-    if (text.charCodeAt(at) === 49 && text.charCodeAt(at + 1) === blank) return parse5424(text, at + 2, end, head);
+    if (text.charCodeAt(at) === 49 && text.charCodeAt(at + 1) === blank)
+      return parse5424(text, at + 2, end, head);
   }
   const stampEnd = skipStamp(text, at, end);
   if (stampEnd < 0) return false;
@@ -81,12 +82,21 @@ function skipStamp(text: string, at: number, end: number): number {
     text.charCodeAt(at + 3) === blank &&
     isDigit(text.charCodeAt(at + 14)) &&
     // A year may follow: "Mar  2 10:15:09 2026 host".
-    !(text.charCodeAt(at + 16) === 50 && text.charCodeAt(at + 20) === blank && isDigit(text.charCodeAt(at + 17)))
+    !(
+      text.charCodeAt(at + 16) === 50 &&
+      text.charCodeAt(at + 20) === blank &&
+      isDigit(text.charCodeAt(at + 17))
+    )
   ) {
     return at + 15 < end ? at + 15 : -1;
   }
   // "2026-03-02T10:15:09.123456+01:00 "
-  if (first === 50 && text.charCodeAt(at + 4) === 45 && text.charCodeAt(at + 10) === 84 && text.charCodeAt(at + 13) === colon) {
+  if (
+    first === 50 &&
+    text.charCodeAt(at + 4) === 45 &&
+    text.charCodeAt(at + 10) === 84 &&
+    text.charCodeAt(at + 13) === colon
+  ) {
     const space = text.indexOf(" ", at + 18);
     if (space > 0 && space < at + 36) return space;
   }
@@ -172,7 +182,8 @@ function parseTag(text: string, from: number, end: number, head: Head, hosts: bo
   if (text.charCodeAt(next) === 64) next = skipBlanks(text, wordEnd(text, next, end), end);
   // Some relays write the host twice.
   const again = wordEnd(text, next, end);
-  if (again - next === hostEnd - at && text.startsWith(text.slice(at, hostEnd), next)) next = skipBlanks(text, again, end);
+  if (again - next === hostEnd - at && text.startsWith(text.slice(at, hostEnd), next))
+    next = skipBlanks(text, again, end);
   if (parseProgram(text, next, end, head)) return;
 }
 
@@ -254,7 +265,11 @@ function skipInner(text: string, at: number, end: number): number {
  * A time of a known format at the start of the line, in brackets or not; undefined when there is none. The message begins behind
  * it, its closing bracket, a colon or comma, and blanks.
  */
-export function parseStamped(text: string, from: number, end: number): { readonly stamp: Stamp; readonly message: number } | undefined {
+export function parseStamped(
+  text: string,
+  from: number,
+  end: number,
+): { readonly stamp: Stamp; readonly message: number } | undefined {
   let at = from;
   const code = text.charCodeAt(at);
   const closing = code === open ? close : code === 60 ? 62 : code === 40 ? 41 : 0;
@@ -286,7 +301,8 @@ export interface Unwrapped {
   readonly whole: boolean;
 }
 
-const cri = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) ([FP])(?::[\w:]*)? (.*)$/;
+const cri =
+  /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) ([FP])(?::[\w:]*)? (.*)$/;
 
 /** A line of docker's json-file driver or of a Kubernetes CRI log, opened; undefined when it is neither. */
 export function unwrap(line: string): Unwrapped | undefined {

@@ -77,7 +77,10 @@ export function fillParameters(source: string, parameters: Readonly<Record<strin
   for (let round = 0; round < 8 && text.includes("{{"); round++) {
     text = text.replace(/\{\{([\w-]+)\}\}/g, (whole, name: string) => {
       if (Object.hasOwn(parameters, name)) return parameters[name] ?? "";
-      faults.push({ what: `{{${name}}} is not a parameter of this filter`, fix: "declare it in [filter.parameters]" });
+      faults.push({
+        what: `{{${name}}} is not a parameter of this filter`,
+        fix: "declare it in [filter.parameters]",
+      });
       return whole.replaceAll("{", "(");
     });
   }
@@ -117,7 +120,11 @@ function build(source: string, filled: string, multiline: boolean): Pattern {
   const tagged = replaceTags(asBytes(filled), tags, always);
   const tree = parseRegex(tagged);
   const anchored = isAnchored(tree) && !multiline;
-  const emitter = new Emitter(new Map(tags.map((tag) => [tag.name, tag.role])), !multiline && anchored, userNumbers(tree));
+  const emitter = new Emitter(
+    new Map(tags.map((tag) => [tag.name, tag.role])),
+    !multiline && anchored,
+    userNumbers(tree),
+  );
   const text = emitter.emit(anchored ? withoutStart(tree) : tree);
   const regex = new RegExp(text, anchored ? "y" : "");
   return {
@@ -164,20 +171,23 @@ function replaceTags(source: string, tags: Tag[], always: Set<string>): string {
     return tags.at(-1)!.name;
   };
   const closed = (tag: string): boolean => source.includes(`</${tag}>`);
-  return source.replace(/(\(\?P?)?<(\/?)(HOST|ADDR|IP4|IP6|SUBNET|CIDR|DNS|F-[A-Z0-9_-]+)(\/?)>/g, (whole, group, end, tag, empty) => {
-    if (group !== undefined) return whole;
-    const host = hostTags[tag];
-    if (host !== undefined) return `(?<${name(host.kind)}>${host.content})`;
-    if (tag === "CIDR") return `(?<${name("bits")}>\\d{1,3})`;
-    if (end === "/") return ")";
-    if (flagTags.includes(tag) && (empty === "/" || !closed(tag))) {
-      always.add(tag);
-      return "";
-    }
-    if (empty === "/") return `(?<${name(tag)}>\\S+)`;
-    if (!closed(tag)) throw new SyntaxFault(`<${tag}> is not closed by </${tag}>`);
-    return `(?<${name(tag)}>`;
-  });
+  return source.replace(
+    /(\(\?P?)?<(\/?)(HOST|ADDR|IP4|IP6|SUBNET|CIDR|DNS|F-[A-Z0-9_-]+)(\/?)>/g,
+    (whole, group, end, tag, empty) => {
+      if (group !== undefined) return whole;
+      const host = hostTags[tag];
+      if (host !== undefined) return `(?<${name(host.kind)}>${host.content})`;
+      if (tag === "CIDR") return `(?<${name("bits")}>\\d{1,3})`;
+      if (end === "/") return ")";
+      if (flagTags.includes(tag) && (empty === "/" || !closed(tag))) {
+        always.add(tag);
+        return "";
+      }
+      if (empty === "/") return `(?<${name(tag)}>\\S+)`;
+      if (!closed(tag)) throw new SyntaxFault(`<${tag}> is not closed by </${tag}>`);
+      return `(?<${name(tag)}>`;
+    },
+  );
 }
 
 /** Begins with "^" in every alternative, and has no other "^". */
@@ -187,7 +197,8 @@ function isAnchored(tree: Node): boolean {
 }
 
 const begins = (node: Node): boolean =>
-  node.kind === "start" || (node.kind === "concat" && node.items[0] !== undefined && node.items[0].kind === "start");
+  node.kind === "start" ||
+  (node.kind === "concat" && node.items[0] !== undefined && node.items[0].kind === "start");
 
 function starts(node: Node): number {
   switch (node.kind) {
@@ -237,7 +248,9 @@ class Emitter {
       case "set":
         return this.set(node.source, node.set, node.char);
       case "concat":
-        return node.items.map((item, i) => this.emit(item, node.items[i - 1] ?? before, node.items[i + 1] ?? after)).join("");
+        return node.items
+          .map((item, i) => this.emit(item, node.items[i - 1] ?? before, node.items[i + 1] ?? after))
+          .join("");
       case "either":
         return node.items.map((item) => this.emit(item, before, after)).join("|");
       case "repeat":
@@ -251,7 +264,9 @@ class Emitter {
       case "boundary":
         return node.source;
       case "backref":
-        return node.name === undefined ? `\\${this.numbers[node.number] ?? node.number}(?:)` : `\\k<${node.name}>`;
+        return node.name === undefined
+          ? `\\${this.numbers[node.number] ?? node.number}(?:)`
+          : `\\k<${node.name}>`;
     }
   }
 
@@ -298,8 +313,12 @@ function writtenOut(set: CharSet, line: boolean): string {
   return `[${text}${set.beyond ? "\\u0100-\\uffff" : ""}]`;
 }
 
-function collectGroups(roles: readonly { readonly role: string; readonly index: number }[], always: ReadonlySet<string>): Groups {
-  const of = (...names: string[]): number[] => roles.filter((r) => names.includes(r.role)).map((r) => r.index);
+function collectGroups(
+  roles: readonly { readonly role: string; readonly index: number }[],
+  always: ReadonlySet<string>,
+): Groups {
+  const of = (...names: string[]): number[] =>
+    roles.filter((r) => names.includes(r.role)).map((r) => r.index);
   const kinds: readonly string[] = ["host", "address", "subnet", "name", "F-ID"];
   const flags = (tag: string): number[] => (always.has(tag) ? [0] : of(tag));
   const known = new Set([...kinds, ...flagTags, "bits", "F-USER", "F-CONTENT", "F-MLFID", "F-FORWARDED"]);

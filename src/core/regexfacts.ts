@@ -19,7 +19,9 @@ const nothing: Texts = { exact: undefined, best: undefined };
 function analyse(node: Node): Texts {
   switch (node.kind) {
     case "set":
-      return node.char === undefined || node.char === "\n" ? nothing : { exact: [node.char], best: [node.char] };
+      return node.char === undefined || node.char === "\n"
+        ? nothing
+        : { exact: [node.char], best: [node.char] };
     case "start":
     case "end":
     case "boundary":
@@ -27,7 +29,8 @@ function analyse(node: Node): Texts {
     case "backref":
       return nothing;
     case "group":
-      if (node.look !== "") return { exact: [""], best: node.look === "ahead" ? analyse(node.item).best : undefined };
+      if (node.look !== "")
+        return { exact: [""], best: node.look === "ahead" ? analyse(node.item).best : undefined };
       return analyse(node.item);
     case "repeat": {
       if (node.min === 0) {
@@ -39,8 +42,12 @@ function analyse(node: Node): Texts {
     }
     case "either": {
       const parts = node.items.map(analyse);
-      const exact = parts.every((p) => p.exact !== undefined) ? bounded(parts.flatMap((p) => p.exact ?? [])) : undefined;
-      const best = parts.every((p) => p.best !== undefined) ? bounded(parts.flatMap((p) => p.best ?? [])) : undefined;
+      const exact = parts.every((p) => p.exact !== undefined)
+        ? bounded(parts.flatMap((p) => p.exact ?? []))
+        : undefined;
+      const best = parts.every((p) => p.best !== undefined)
+        ? bounded(parts.flatMap((p) => p.best ?? []))
+        : undefined;
       return { exact, best };
     }
     case "concat": {
@@ -50,7 +57,9 @@ function analyse(node: Node): Texts {
       for (const item of node.items) {
         const part = analyse(item);
         const joined =
-          part.exact === undefined ? undefined : bounded(run.flatMap((head) => part.exact!.map((tail) => head + tail)));
+          part.exact === undefined
+            ? undefined
+            : bounded(run.flatMap((head) => part.exact!.map((tail) => head + tail)));
         if (joined !== undefined) {
           run = joined;
           continue;
@@ -71,7 +80,10 @@ const bounded = (texts: readonly string[]): readonly string[] | undefined => {
   return different.length <= 16 ? different : undefined;
 };
 
-function better(a: readonly string[] | undefined, b: readonly string[] | undefined): readonly string[] | undefined {
+function better(
+  a: readonly string[] | undefined,
+  b: readonly string[] | undefined,
+): readonly string[] | undefined {
   return weight(b) > weight(a) ? b : a;
 }
 
@@ -125,7 +137,10 @@ function lead(node: Node): Lead {
       for (const item of node.items) {
         if (!known.whole) break;
         const part = lead(item);
-        const joined = cap({ texts: known.texts.flatMap((h) => part.texts.map((t) => h + t)), whole: part.whole });
+        const joined = cap({
+          texts: known.texts.flatMap((h) => part.texts.map((t) => h + t)),
+          whole: part.whole,
+        });
         if (joined === stop) return { texts: known.texts, whole: false };
         known = joined;
       }
@@ -138,8 +153,12 @@ const cap = (found: Lead): Lead => (found.texts.length > 24 ? stop : found);
 
 // ------------------------------------------------------------------------------------------------------------ suspicion
 
-const overlap = (a: CharSet, b: CharSet): boolean => (a.beyond && b.beyond) || a.has.some((v, i) => v === 1 && b.has[i] === 1);
-const union = (a: CharSet, b: CharSet): CharSet => ({ has: a.has.map((v, i) => v | b.has[i]!), beyond: a.beyond || b.beyond });
+const overlap = (a: CharSet, b: CharSet): boolean =>
+  (a.beyond && b.beyond) || a.has.some((v, i) => v === 1 && b.has[i] === 1);
+const union = (a: CharSet, b: CharSet): CharSet => ({
+  has: a.has.map((v, i) => v | b.has[i]!),
+  beyond: a.beyond || b.beyond,
+});
 const empty: CharSet = { has: new Uint8Array(256), beyond: false };
 
 /**
@@ -178,11 +197,13 @@ function loose(node: Node): string | undefined {
   if (parts.kind === "either") {
     for (const [i, a] of parts.items.entries()) {
       for (const b of parts.items.slice(i + 1)) {
-        if (overlap(firstAndLast(a).first, firstAndLast(b).first)) return "a repetition of alternatives that begin alike";
+        if (overlap(firstAndLast(a).first, firstAndLast(b).first))
+          return "a repetition of alternatives that begin alike";
       }
     }
   }
-  if (edges.varies && overlap(edges.first, edges.last)) return "a repetition inside a repetition of the same characters";
+  if (edges.varies && overlap(edges.first, edges.last))
+    return "a repetition inside a repetition of the same characters";
   return undefined;
 }
 
@@ -267,7 +288,12 @@ function overlappingRun(tree: Node): string | undefined {
       for (let j = i + 1; j < items.length; j++) {
         const b = items[j]!;
         const first = firstAndLast(b.kind === "repeat" ? b.item : b).first;
-        if (b.kind === "repeat" && b.max >= 300 && overlap(eats, first) && between.every((set) => overlap(set, first))) {
+        if (
+          b.kind === "repeat" &&
+          b.max >= 300 &&
+          overlap(eats, first) &&
+          between.every((set) => overlap(set, first))
+        ) {
           // A failure behind the second is what makes both try everything.
           if (items.slice(j + 1).some((rest) => !nullable(rest) || rest.kind === "end")) {
             return `two repetitions that can eat each other's text: ${shown(a)} and ${shown(b)}`;

@@ -8,10 +8,21 @@ export interface CharSet {
 }
 
 export type Node =
-  | { readonly kind: "set"; readonly set: CharSet; readonly char: string | undefined; readonly source: string }
+  | {
+      readonly kind: "set";
+      readonly set: CharSet;
+      readonly char: string | undefined;
+      readonly source: string;
+    }
   | { readonly kind: "concat"; readonly items: readonly Node[] }
   | { readonly kind: "either"; readonly items: readonly Node[] }
-  | { readonly kind: "repeat"; readonly item: Node; readonly min: number; readonly max: number; readonly source: string }
+  | {
+      readonly kind: "repeat";
+      readonly item: Node;
+      readonly min: number;
+      readonly max: number;
+      readonly source: string;
+    }
   | {
       readonly kind: "group";
       readonly item: Node;
@@ -103,7 +114,9 @@ class Parser {
       max = quantifier[2] === undefined ? min : quantifier[3] === "" ? Infinity : Number(quantifier[3]);
     }
     if (/[*+?]/.test(this.source[this.at] ?? "")) {
-      throw new SyntaxFault(`nothing to repeat at character ${this.at + 1}: possessive quantifiers do not exist here`);
+      throw new SyntaxFault(
+        `nothing to repeat at character ${this.at + 1}: possessive quantifiers do not exist here`,
+      );
     }
     return { kind: "repeat", item, min, max, source: quantifier[0] };
   }
@@ -117,7 +130,8 @@ class Parser {
     if (c === "^") return { kind: "start" };
     if (c === "$") return { kind: "end" };
     if (c === ".") return { kind: "set", set: anyChar, char: undefined, source: "." };
-    if (c === "*" || c === "+" || c === "?") throw new SyntaxFault(`nothing to repeat at character ${this.at}`);
+    if (c === "*" || c === "+" || c === "?")
+      throw new SyntaxFault(`nothing to repeat at character ${this.at}`);
     return this.char(c, c, ignoreCase);
   }
 
@@ -138,7 +152,9 @@ class Parser {
     )!;
     const kind = opening[1] ?? "";
     if (kind === "" && this.source[this.at + 1] === "?") {
-      throw new SyntaxFault(`"${this.source.slice(this.at, this.at + 4)}" at character ${this.at + 1} does not exist in these expressions`);
+      throw new SyntaxFault(
+        `"${this.source.slice(this.at, this.at + 4)}" at character ${this.at + 1} does not exist in these expressions`,
+      );
     }
     this.at += opening[0].length;
     const captures = kind === "" || /^\?P?<[A-Za-z_]/.test(kind);
@@ -154,15 +170,24 @@ class Parser {
     if (this.source[this.at] !== ")") throw new SyntaxFault('an opening "(" is not closed');
     this.at++;
     const look =
-      kind === "?=" ? "ahead" : kind === "?!" ? "not ahead" : kind === "?<=" ? "behind" : kind === "?<!" ? "not behind" : "";
+      kind === "?="
+        ? "ahead"
+        : kind === "?!"
+          ? "not ahead"
+          : kind === "?<="
+            ? "behind"
+            : kind === "?<!"
+              ? "not behind"
+              : "";
     return { kind: "group", item, capture, look, opening: kind.replace("?P<", "?<"), ignoreCase };
   }
 
   escape(ignoreCase: boolean): Node {
     const rest = this.source.slice(this.at, this.at + 40);
-    const known = /^\\(?:([dDwWsS])|([bB])|k<(\w+)>|([1-9]\d?)|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|c([A-Za-z])|(0)|([tnrfv])|([AZzGpP])|([\s\S]))/.exec(
-      rest,
-    );
+    const known =
+      /^\\(?:([dDwWsS])|([bB])|k<(\w+)>|([1-9]\d?)|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|c([A-Za-z])|(0)|([tnrfv])|([AZzGpP])|([\s\S]))/.exec(
+        rest,
+      );
     if (known === null) throw new SyntaxFault("the expression ends in a backslash");
     this.at += known[0].length;
     const source = known[0];
@@ -170,7 +195,8 @@ class Parser {
     if (known[2] !== undefined) return { kind: "boundary", source };
     if (known[3] !== undefined) return { kind: "backref", number: 0, name: known[3] };
     if (known[4] !== undefined) return { kind: "backref", number: Number(known[4]), name: undefined };
-    if (known[10] !== undefined) throw new SyntaxFault(`\\${known[10]} does not exist in these expressions: use ^ and $`);
+    if (known[10] !== undefined)
+      throw new SyntaxFault(`\\${known[10]} does not exist in these expressions: use ^ and $`);
     return this.char(String.fromCharCode(escapedCode(known)), source, ignoreCase);
   }
 
@@ -221,9 +247,10 @@ class Parser {
       this.at++;
       return c.charCodeAt(0);
     }
-    const known = /^\\(?:([dDwWsS])|(b)|(_)|(_)|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|c([A-Za-z])|(0)|([tnrfv])|(_)|([\s\S]))/.exec(
-      this.source.slice(this.at, this.at + 8),
-    );
+    const known =
+      /^\\(?:([dDwWsS])|(b)|(_)|(_)|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|c([A-Za-z])|(0)|([tnrfv])|(_)|([\s\S]))/.exec(
+        this.source.slice(this.at, this.at + 8),
+      );
     if (known === null) throw new SyntaxFault("the expression ends in a backslash");
     this.at += known[0].length;
     if (known[1] !== undefined) return escapes[known[1]]!;

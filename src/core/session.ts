@@ -48,7 +48,15 @@ export class Sessions {
       session = undefined;
     }
     const fresh = session === undefined;
-    session ??= { target: undefined, name: undefined, users: [], pending: false, waiting: 0, captures: undefined, at };
+    session ??= {
+      target: undefined,
+      name: undefined,
+      users: [],
+      pending: false,
+      waiting: 0,
+      captures: undefined,
+      at,
+    };
     session.at = at;
     if (said.target !== undefined || said.name !== undefined) {
       session.target = said.target;
@@ -56,7 +64,12 @@ export class Sessions {
     }
     if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
     const user = said.user;
-    if (user !== undefined && user !== "" && !session.users.includes(user) && session.users.length < userLimit) {
+    if (
+      user !== undefined &&
+      user !== "" &&
+      !session.users.includes(user) &&
+      session.users.length < userLimit
+    ) {
       session.users.push(user);
     }
     if (said.gained) {
@@ -76,12 +89,18 @@ export class Sessions {
       session.waiting++;
       return undefined;
     }
+    // A failure that names its address itself is one attempt: the helper before it (PAM's line) told of the same guess.
+    const complete =
+      !said.nofail &&
+      !said.gained &&
+      !session.pending &&
+      (said.target !== undefined || said.name !== undefined);
     const told: Told = {
       target: session.target,
       name: session.name,
       user: user === undefined || (user === "" && session.users.length > 0) ? session.users.at(-1) : user,
       users: [...session.users],
-      attempts: session.waiting + 1,
+      attempts: complete ? 1 : session.waiting + 1,
       captures: session.captures,
     };
     session.pending = false;

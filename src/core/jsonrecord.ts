@@ -1,0 +1,167 @@
+// Records in JSON: fields by dotted path. The object is what the service's encoder made of it, so a stranger's text stays inside
+// its own field; a key that stands twice is refused, since which one counts would be the parser's taste.
+
+import {
+  behindProxy,
+  type CompiledFilter,
+  copyText,
+  decodeText,
+  type Expression,
+  judge,
+  type MatchContext,
+  matchMessage,
+  run,
+  type Said,
+} from "./filter.ts";
+import { asBytes } from "./records.ts";
+
+/** The value at a path such as "request.headers.X-Real-Ip.0"; keys may hold dots themselves. */
+export function valueAt(value: unknown, path: string): unknown {
+  if (path === "") return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  if (Object.hasOwn(value, path)) return (value as Record<string, unknown>)[path];
+  for (let dot = path.indexOf("."); dot > 0; dot = path.indexOf(".", dot + 1)) {
+    const head = path.slice(0, dot);
+    if (!Object.hasOwn(value, head)) continue;
+    const found = valueAt((value as Record<string, unknown>)[head], path.slice(dot + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+const asText = (value: unknown): string | undefined =>
+  typeof value === "string"
+    ? value
+    : typeof value === "number" || typeof value === "boolean"
+      ? String(value)
+      : undefined;
+
+function textAt(record: unknown, paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const text = asText(valueAt(record, path));
+    if (text !== undefined && text !== "") return text;
+  }
+  return undefined;
+}
+
+/** An address field may be "1.2.3.4", "1.2.3.4:5678", "[::1]:5678" or "::1". */
+const addressField = /^(?:\[([^\]]+)\](?::\d+)?|((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?|(.+))$/;
+
+export interface JsonSaid {
+  readonly said: Said | "ignored";
+  readonly time: unknown;
+}
+
+/** What the JSON text of one record says; undefined when it is no JSON, or nothing. */
+export function matchJson(filter: CompiledFilter, line: string, context: MatchContext): JsonSaid | undefined {
+  const paths = filter.filter.json;
+  if (paths === undefined) return undefined;
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof record !== "object" || record === null) return undefined;
+  for (const { path, regex } of filter.require) {
+    const text = asText(valueAt(record, path));
+    if (text === undefined || !regex.test(text)) return undefined;
+  }
+  if (hasTwice(line, record, [...paths.address, ...filter.require.map((r) => r.path)])) return undefined;
+  // One record is one message: a line feed in it begins nothing.
+  const message = asBytes(textAt(record, paths.message) ?? "").replace(/\n/g, "\\n");
+  const time = paths.time.map((path) => valueAt(record, path)).find((value) => value !== undefined);
+  let said: Said;
+  if (filter.fail.length > 0) {
+    const outcome = matchMessage(filter, message, 0, message.length, context);
+    if (outcome === undefined || outcome === "ignored")
+      return outcome === undefined ? undefined : { said: outcome, time };
+    said = outcome;
+  } else {
+    said = { ...bare, expression: fieldsOnly };
+    for (const ignoring of filter.ignore)
+      if (run(ignoring, message, 0, message.length, context) !== null) return { said: "ignored", time };
+  }
+  if (said.target === undefined && said.name === undefined && paths.address.length > 0) {
+    const text = textAt(record, paths.address);
+    if (text === undefined) return undefined;
+    const parts = addressField.exec(text.trim());
+    const host = parts?.[1] ?? parts?.[2] ?? parts?.[3] ?? "";
+    const target = judge(host, false);
+    const blamed =
+      target === undefined
+        ? { target: undefined, name: copyText(host) }
+        : behindProxy(target, textAt(record, paths.forwarded ?? []), context.trusted);
+    said = { ...said, ...blamed };
+  }
+  const field = said.user === undefined ? textAt(record, paths.user) : undefined;
+  return { said: field === undefined ? said : { ...said, user: decodeText(asBytes(field)) }, time };
+}
+
+/** Stands for "the fields alone matched" where a filter has no failregex. */
+const fieldsOnly: Expression = {
+  pattern: {
+    source: "",
+    regex: /(?:)/,
+    anchored: true,
+    groups: {
+      hosts: [],
+      bits: 0,
+      users: [],
+      altUsers: [],
+      content: 0,
+      session: 0,
+      forwarded: 0,
+      nofail: [],
+      forget: [],
+      gained: [],
+      captures: [],
+    },
+    literals: undefined,
+    leads: undefined,
+    suspicious: undefined,
+  },
+  index: 0,
+  stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
+};
+
+const bare: Omit<Said, "expression"> = {
+  target: undefined,
+  name: undefined,
+  user: undefined,
+  nofail: false,
+  forget: false,
+  gained: false,
+  captures: undefined,
+};
+
+/** Whether the last part of a trusted path stands twice as a key at the top of the text though the record has it once. */
+function hasTwice(line: string, record: object, paths: readonly string[]): boolean {
+  for (const path of paths) {
+    if (!Object.hasOwn(record, path)) continue;
+    if (topKeys(line, path) > 1) return true;
+  }
+  return false;
+}
+
+/** How often `"key":` stands at depth one of a JSON object. */
+function topKeys(line: string, key: string): number {
+  const quoted = JSON.stringify(key);
+  let count = 0;
+  let depth = 0;
+  for (let at = 0; at < line.length; at++) {
+    const code = line.charCodeAt(at);
+    if (code === 123 || code === 91) depth++;
+    else if (code === 125 || code === 93) depth--;
+    else if (code === 34) {
+      if (
+        depth === 1 &&
+        line.startsWith(quoted, at) &&
+        /^\s*:/.test(line.slice(at + quoted.length, at + quoted.length + 8))
+      )
+        count++;
+      for (at++; at < line.length && line.charCodeAt(at) !== 34; at++) if (line.charCodeAt(at) === 92) at++;
+    }
+  }
+  return count;
+}

@@ -1,0 +1,72 @@
+// A chunk as it was read → the text that is matched: line ends are LF, container runtimes' wrappers are taken off. Where
+// that moves offsets, the ends of the lines in the chunk are kept, so that a failure can say how far into the file it lies.
+
+import { unwrap } from "./logformat.ts";
+
+export interface Records {
+  /** Whole lines, each ended by "\n". */
+  readonly text: string;
+  /** Ends (exclusive, with the line feed) of the lines in the chunk; undefined: as in `text`. */
+  readonly ends: readonly number[] | undefined;
+  /** The container runtime's time of each line; undefined: none. */
+  readonly times: readonly string[] | undefined;
+}
+
+/** Keeps what a container runtime cut in two until the rest comes; one a source. */
+export class RecordReader {
+  private partial = "";
+  constructor(private readonly cap: number) {}
+
+  read(chunk: string): Records {
+    if (
+      chunk.startsWith('{"log":"') ||
+      /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP]/.test(chunk)
+    ) {
+      return this.unwrapped(chunk);
+    }
+    return chunk.includes("\r\n")
+      ? withoutReturns(chunk)
+      : { text: chunk, ends: undefined, times: undefined };
+  }
+
+  private unwrapped(chunk: string): Records {
+    const ends: number[] = [];
+    const times: string[] = [];
+    let text = "";
+    for (let from = 0; from < chunk.length; ) {
+      const feed = chunk.indexOf("\n", from);
+      const to = feed < 0 ? chunk.length : feed;
+      const line = chunk.slice(from, to);
+      const inner = unwrap(line);
+      from = to + 1;
+      if (inner === undefined) {
+        text += `${line}\n`;
+        times.push("");
+      } else {
+        const whole = this.partial + inner.text;
+        if (!inner.whole) {
+          // Cut beyond the cap: such a line is too long to be looked at in any case.
+          this.partial = whole.slice(0, this.cap + 1);
+          continue;
+        }
+        this.partial = "";
+        // A line feed inside one record must not begin another one.
+        text += `${asBytes(whole).replace(/\n/g, "\\n")}\n`;
+        times.push(inner.time);
+      }
+      ends.push(from);
+    }
+    return { text, ends, times };
+  }
+}
+
+/** Chars that JSON wrote as \uXXXX, in the bytes that a plain log would hold. */
+export function asBytes(text: string): string {
+  return text.replace(/[^\0-\xff]+/g, (run) => String.fromCharCode(...new TextEncoder().encode(run)));
+}
+
+function withoutReturns(chunk: string): Records {
+  const ends: number[] = [];
+  for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) ends.push(at + 1);
+  return { text: chunk.replaceAll("\r\n", "\n"), ends, times: undefined };
+}
