@@ -14,6 +14,7 @@ import { Failure } from "../../src/notify/failure.ts";
 import { type Message, notifiers } from "../../src/notify/index.ts";
 import { notifyRules, parseNotify } from "../../src/notify/rules.ts";
 import { isSecret, maskOptions } from "../../src/notify/secret.ts";
+import { realSystem } from "../../src/system/real.ts";
 import { type HttpServer, ok, startHttp, status } from "./http-server.ts";
 import { ban, message, nthAddress, problem, testSystem } from "./support.ts";
 
@@ -524,6 +525,26 @@ describe("syslog", () => {
     // daemon (3) * 8 + warning (4)
     expect(text.slice(String(first).length + 1)).toStartWith("<28>1 ");
     expect(text.slice(String(first).length + 1 + first)).toMatch(/^\d+ <29>1 /);
+  });
+
+  test("the local log is reached through logger, one line an event, by severity, text on standard input", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "f2b-logger-"));
+    const program = join(directory, "logger");
+    writeFileSync(program, `#!/bin/sh\n{ echo "$@"; cat; } >> ${directory}/log\n`, { mode: 0o755 });
+    const local = realSystem({ say: () => undefined }, { directories: [directory, "/bin", "/usr/bin"] });
+    const notifier = notifiers.syslog!;
+    await notifier.send(
+      message(ban("192.0.2.1", { user: evil }), problem()),
+      notifier.options.parse({}),
+      local,
+    );
+    const lines = readFileSync(join(directory, "log"), "utf8").trimEnd().split("\n");
+    expect(lines.map((line) => line.split(" ").slice(0, 5).join(" "))).toEqual([
+      "-t f2b-notify -p daemon.warning",
+      "event=enforcement nft: the table is",
+      "-t f2b-notify -p daemon.notice",
+      "event=ban jail=sshd address=192.0.2.1 192.0.2.1 banned",
+    ]);
   });
 
   test("a server that is not there is a failure that may pass", async () => {
