@@ -38,8 +38,18 @@ export type Position =
       readonly ino: number;
       readonly offset: number;
       readonly fingerprint: string;
+      /** Earlier rotations of the path that were still being written to when this one had been begun. */
+      readonly rest?: readonly FileSpot[];
     }
   | { readonly kind: "journald"; readonly cursor: string; readonly at: Time };
+
+/** A place in one file, whatever its name is by now. */
+export interface FileSpot {
+  readonly dev: number;
+  readonly ino: number;
+  readonly offset: number;
+  readonly fingerprint: string;
+}
 
 /** One record of systemd's journal, already checked to be decoded text. One entry is one record, whatever it holds. */
 export interface JournaldEntry {

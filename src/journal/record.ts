@@ -6,6 +6,7 @@
 import { crc32 } from "node:zlib";
 import { parseTarget } from "../core/address.ts";
 import type {
+  FileSpot,
   Ban,
   BanCause,
   Checkpoint,
@@ -372,6 +373,17 @@ function readPosition(value: unknown): Position {
     ino: readCount(position.ino, "ino"),
     offset: readCount(position.offset, "offset"),
     fingerprint: readText(position.fingerprint, "fingerprint"),
+    ...(position.rest === undefined ? {} : { rest: readArray(position.rest, "rest").map(readSpot) }),
+  };
+}
+
+function readSpot(value: unknown): FileSpot {
+  const spot = readObject(value, "rest");
+  return {
+    dev: readCount(spot.dev, "dev"),
+    ino: readCount(spot.ino, "ino"),
+    offset: readCount(spot.offset, "offset"),
+    fingerprint: readText(spot.fingerprint, "fingerprint"),
   };
 }
 

@@ -1,7 +1,8 @@
-// Datagrams to unix sockets and the credentials of a unix peer: what neither Bun nor node:net offers. Four functions of libc are
-// called directly; where libc cannot be loaded everything here says so by returning undefined or false and nothing breaks.
+// Datagrams to unix sockets and the credentials of a unix peer: what neither Bun nor node:net offers. Functions of libc are
+// called directly; where it cannot be loaded everything here says so by returning undefined or false and nothing breaks.
 
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { libc as loadLibc } from "./libc.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
@@ -66,30 +67,4 @@ function socketAddress(path: string): Uint8Array | undefined {
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
   address.set(name, 2);
   return address;
-}
-
-function openLibc(name: string) {
-  const { i32, u32, u64, i64, pointer } = FFIType;
-  return dlopen(name, {
-    socket: { args: [i32, i32, i32], returns: i32 },
-    sendto: { args: [i32, pointer, u64, i32, pointer, u32], returns: i64 },
-    getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
-    close: { args: [i32], returns: i32 },
-  }).symbols;
-}
-
-let libc: ReturnType<typeof openLibc> | undefined;
-let looked = false;
-
-function loadLibc(): ReturnType<typeof openLibc> | undefined {
-  if (looked) return libc;
-  looked = true;
-  // glibc first, then musl under the names its distributions give it.
-  for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"]) {
-    try {
-      libc = openLibc(name);
-      return libc;
-    } catch {}
-  }
-  return undefined;
 }

@@ -36,7 +36,12 @@ export function realFiles(): Files {
       watcher.on("error", () => changed(undefined));
       return () => watcher.close();
     },
-    fsType: (path) => fs.statfsSync(path).type,
+    fsType: (path) => fs.statfsSync(path).type >>> 0,
+    nextData(fd, offset) {
+      const SEEK_DATA = 3;
+      const at = Number(libc()?.lseek(fd, offset, SEEK_DATA) ?? -1);
+      return at > offset ? at : offset;
+    },
   };
 }
 

@@ -47,6 +47,8 @@ export interface Files {
   watchDirectory(path: string, changed: (name: string | undefined) => void): () => void;
   /** The file system's type number as statfs(2) gives it, to know where watching cannot work. */
   fsType(path: string): number;
+  /** Where data goes on at or after `offset`, behind a hole; `offset` itself where that cannot be told. */
+  nextData(fd: number, offset: number): number;
 }
 
 export interface FileStat {

@@ -315,6 +315,7 @@ function fakeFiles(clock: TurnedClock): { files: Files; disk: FakeDisk } {
       return () => void list.delete(changed);
     },
     fsType: () => 0xef53,
+    nextData: (_fd, offset) => offset,
   };
   const disk: FakeDisk = {
     text: (path) => {
