@@ -31,13 +31,26 @@ describe("a jail", () => {
   });
 
   test("may be made of a failregex and a path alone", () => {
-    const [jail] = good("[jails.app]\nenabled = true\nlogpath = '/var/log/app.log'\nfailregex = '^no <HOST>$'\nport = 8080").jails;
-    expect(jail).toMatchObject({ name: "app", filter: { failregex: ["^no <HOST>$"], own: true }, logpath: ["/var/log/app.log"] });
+    const [jail] = good(
+      "[jails.app]\nenabled = true\nlogpath = '/var/log/app.log'\nfailregex = '^no <HOST>$'\nport = 8080",
+    ).jails;
+    expect(jail).toMatchObject({
+      name: "app",
+      filter: { failregex: ["^no <HOST>$"], own: true },
+      logpath: ["/var/log/app.log"],
+    });
   });
 
   test("may use another service's file under its own name", () => {
-    const [jail] = good("[jails.second]\nenabled = true\nfilter = 'demo'\nlogpath = '/var/log/second.log'").jails;
-    expect(jail).toMatchObject({ name: "second", maxretry: 7, filter: { name: "demo" }, logpath: ["/var/log/second.log"] });
+    const [jail] = good(
+      "[jails.second]\nenabled = true\nfilter = 'demo'\nlogpath = '/var/log/second.log'",
+    ).jails;
+    expect(jail).toMatchObject({
+      name: "second",
+      maxretry: 7,
+      filter: { name: "demo" },
+      logpath: ["/var/log/second.log"],
+    });
   });
 
   test("replaces the filter's expressions, or adds to them after a plus", () => {
@@ -58,8 +71,12 @@ describe("a jail", () => {
   test("takes several banactions, with options", () => {
     const [jail] = good("[jails.demo]\nenabled = true\nbanaction = ['auto', { name = 'auto' }]").jails;
     expect(jail?.banaction.map((use) => use.name)).toEqual(["auto", "auto"]);
-    expect(brief(faults("[jails.demo]\nbanaction = { name = 'auto', x = 1 }"))).toEqual(['2:13 banaction "auto" has no options']);
-    expect(brief(faults("[jails.demo]\nbanaction = []"))).toEqual(["2:13 no banaction is named: the jail would count and never ban"]);
+    expect(brief(faults("[jails.demo]\nbanaction = { name = 'auto', x = 1 }"))).toEqual([
+      '2:13 banaction "auto" has no options',
+    ]);
+    expect(brief(faults("[jails.demo]\nbanaction = []"))).toEqual([
+      "2:13 no banaction is named: the jail would count and never ban",
+    ]);
   });
 
   test("reads journal matches with fail2ban's plus as alternatives", () => {
@@ -74,7 +91,7 @@ describe("a jail", () => {
 });
 
 describe("a mode", () => {
-  const moded = `${demo.replace("[[sample]]", () => '[filter.modes.strict]\nfailregex = [\'^strict <HOST>$\']\n\n[[sample]]')}
+  const moded = `${demo.replace("[[sample]]", () => "[filter.modes.strict]\nfailregex = ['^strict <HOST>$']\n\n[[sample]]")}
 [[sample]]
 mode = "strict"
 line = "2026-03-02 10:15:09 strict 203.0.113.5"
@@ -82,31 +99,46 @@ fail = { host = "203.0.113.5" }
 `;
   const files = { "/etc/f2b/jails/moded.toml": moded };
   test("adds its expressions", () =>
-    expect(good("[jails.moded]\nenabled = true\nmode = 'strict'", files).jails[0]?.filter.failregex).toHaveLength(2));
+    expect(
+      good("[jails.moded]\nenabled = true\nmode = 'strict'", files).jails[0]?.filter.failregex,
+    ).toHaveLength(2));
   test("in [defaults] holds for the filters that have it", () => {
-    const [one, two] = good("[defaults]\nmode = 'strict'\n[jails.moded]\nenabled = true\n[jails.demo]\nenabled = true", files).jails;
+    const [one, two] = good(
+      "[defaults]\nmode = 'strict'\n[jails.moded]\nenabled = true\n[jails.demo]\nenabled = true",
+      files,
+    ).jails;
     expect([one?.mode, two?.mode]).toEqual(["strict", "normal"]);
   });
   test("that the filter does not have is a mistake at its place", () =>
-    expect(brief(faults("[jails.moded]\nmode = 'strikt'", files))).toEqual(['2:8 the filter moded has no mode "strikt"']));
+    expect(brief(faults("[jails.moded]\nmode = 'strikt'", files))).toEqual([
+      '2:8 the filter moded has no mode "strikt"',
+    ]));
   test("so is a parameter", () =>
-    expect(brief(faults("[jails.moded]\nparameters = { domian = 'x' }", files))).toEqual(['2:16 the filter moded has no parameter "domian"']));
+    expect(brief(faults("[jails.moded]\nparameters = { domian = 'x' }", files))).toEqual([
+      '2:16 the filter moded has no parameter "domian"',
+    ]));
 });
 
 describe("a faulty jail stops no other", () => {
   test("a broken jail file", () => {
-    const config = good("[jails.bad]\nenabled = true\n[jails.demo]\nenabled = true", { "/etc/f2b/jails/bad.toml": "[filter\n" });
+    const config = good("[jails.bad]\nenabled = true\n[jails.demo]\nenabled = true", {
+      "/etc/f2b/jails/bad.toml": "[filter\n",
+    });
     expect(config.jails.map((jail) => jail.name as string)).toEqual(["demo"]);
     expect(config.broken.map((one) => one.name)).toEqual(["bad"]);
     expect(config.broken[0]?.faults[0]?.at).toMatchObject({ file: "/etc/f2b/jails/bad.toml", line: 1 });
   });
   test("a jail file with a wrong setting", () => {
-    const config = good("[jails.bad]\nenabled = true", { "/etc/f2b/jails/bad.toml": demo.replace("maxretry = 7", "maxretry = 0") });
+    const config = good("[jails.bad]\nenabled = true", {
+      "/etc/f2b/jails/bad.toml": demo.replace("maxretry = 7", "maxretry = 0"),
+    });
     expect(brief(config.broken[0]!.faults)).toEqual(["4:12 maxretry must be at least 1"]);
     expect(config.broken[0]!.faults[0]?.at?.file).toBe("/etc/f2b/jails/bad.toml");
   });
   test("one that is switched off is only a warning", () => {
-    const config = good("[jails.bad]\nenabled = false\n[jails.demo]\nenabled = true", { "/etc/f2b/jails/bad.toml": "[filter\n" });
+    const config = good("[jails.bad]\nenabled = false\n[jails.demo]\nenabled = true", {
+      "/etc/f2b/jails/bad.toml": "[filter\n",
+    });
     expect(config.broken).toEqual([]);
     expect(config.warnings).toHaveLength(1);
   });
@@ -118,40 +150,57 @@ describe("silence is told of", () => {
     expect(config.jails[0]?.enabled).toBe(false);
     expect(brief(config.warnings)).toContain("1:8 [jails.demo] does not say enabled = true, so it is off");
   });
-  test("a configuration without any jail", () => expect(brief(good("").warnings)).toEqual(["no jail is enabled: nothing is watched"]));
+  test("a configuration without any jail", () =>
+    expect(brief(good("").warnings)).toEqual(["no jail is enabled: nothing is watched"]));
   test("a jail without a log", () =>
-    expect(brief(faults("[jails.x]\nenabled = true\nfailregex = '^x <HOST>$'"))).toEqual(["1:8 nothing says where the log is"]));
+    expect(brief(faults("[jails.x]\nenabled = true\nfailregex = '^x <HOST>$'"))).toEqual([
+      "1:8 nothing says where the log is",
+    ]));
   test("a journal that is read without a match", () =>
-    expect(brief(faults("[jails.demo]\nbackend = 'systemd'"))).toEqual(["2:11 nothing says which records of the journal are meant"]));
+    expect(brief(faults("[jails.demo]\nbackend = 'systemd'"))).toEqual([
+      "2:11 nothing says which records of the journal are meant",
+    ]));
 });
 
 test("a jail that nobody names can be looked at, also with changes", () => {
   const { resolver } = good("[defaults]\nfindtime = '1h'\n[jails.none]\nenabled = false\nfilter = 'demo'");
   const plain = resolver.jail("demo");
   const changed = resolver.jail("demo", { maxretry: 3, bantime: "1d" });
-  expect(plain.ok && [plain.value.enabled, plain.value.findtime, plain.value.maxretry]).toEqual([false, 3600, 7]);
+  expect(plain.ok && [plain.value.enabled, plain.value.findtime, plain.value.maxretry]).toEqual([
+    false,
+    3600,
+    7,
+  ]);
   expect(changed.ok && [changed.value.maxretry, changed.value.bantime.base]).toEqual([3, 86_400]);
   expect(resolver.jail("demo", { maxretry: 0 }).ok).toBe(false);
 });
 
 test("notifications are known by name; a jail tells all of them unless it names some", () => {
-  const config = good("[notify.a]\ntype = 'syslog'\n[notify.b]\ntype = 'syslog'\n[jails.demo]\nenabled = true\n[jails.two]\nenabled = true\nfilter = 'demo'\nnotify = 'b'\n[report]\nschedule = 'daily 07:00'\nnotify = ['a']");
+  const config = good(
+    "[notify.a]\ntype = 'syslog'\n[notify.b]\ntype = 'syslog'\n[jails.demo]\nenabled = true\n[jails.two]\nenabled = true\nfilter = 'demo'\nnotify = 'b'\n[report]\nschedule = 'daily 07:00'\nnotify = ['a']",
+  );
   expect(Object.keys(config.notify)).toEqual(["a", "b"]);
   expect(config.jails.map((jail) => jail.notify)).toEqual([["a", "b"], ["b"]]);
   expect(config.report).toEqual({ schedule: { every: "day", minute: 420 }, notify: ["a"], since: 86_400 });
-  expect(brief(faults("[report]\nschedule = 'daily 07:00'\nnotify = ['zz']"))).toEqual(["3:11 there is no [notify.zz]"]);
+  expect(brief(faults("[report]\nschedule = 'daily 07:00'\nnotify = ['zz']"))).toEqual([
+    "3:11 there is no [notify.zz]",
+  ]);
 });
 
 test("without any configuration sshd is watched", () => {
   const loaded = loadConfig({ system: fakeSystem(), reader: 0 });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
   expect(loaded.value.files).toEqual([]);
-  expect(loaded.value.jails.map((jail) => [jail.name as string, jail.enabled, jail.banaction[0]?.name])).toEqual([["sshd", true, "auto"]]);
+  expect(
+    loaded.value.jails.map((jail) => [jail.name as string, jail.enabled, jail.banaction[0]?.name]),
+  ).toEqual([["sshd", true, "auto"]]);
   expect(loaded.value.daemon).toMatchObject({ socket: "/run/f2b/f2b.sock", statedir: "/var/lib/f2b" });
 });
 
 test("names of /etc/services count beside those that are built in", () => {
-  const config = good("[jails.demo]\nenabled = true\nport = ['gopherish', 'ssh']", { "/etc/services": "gopherish 7070/tcp # x\nssh 2/tcp\n" });
+  const config = good("[jails.demo]\nenabled = true\nport = ['gopherish', 'ssh']", {
+    "/etc/services": "gopherish 7070/tcp # x\nssh 2/tcp\n",
+  });
   expect(config.jails[0]?.port).toEqual([
     { from: 7070, to: 7070 },
     { from: 22, to: 22 },

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { parse } from "smol-toml";
-import { applySetting, formatSetting, parseSetting, saveSetting, settableKeys, tomlText } from "../../src/config/settings.ts";
+import {
+  applySetting,
+  formatSetting,
+  parseSetting,
+  saveSetting,
+  settableKeys,
+  tomlText,
+} from "../../src/config/settings.ts";
 import type { Jail } from "../../src/core/domain.ts";
 import { fakeSystem } from "../support/system.ts";
 import { good, load } from "./support.ts";
@@ -71,7 +78,8 @@ describe("f2b set", () => {
     ["banaction", ["nftable$"], 'there is no banaction "nftable$"'],
     ["ignorecommand", ["check"], 'ignorecommand: "check" is not an absolute path'],
   ];
-  for (const [key, words, what] of refused) test(`refuses ${key} ${words.join(" ")}`, () => expect(set(key, ...words)).toBe(what));
+  for (const [key, words, what] of refused)
+    test(`refuses ${key} ${words.join(" ")}`, () => expect(set(key, ...words)).toBe(what));
 
   test("an expression of one's own makes the filter one's own, so that it is watched", () => {
     const shipped = good("[jails.demo]\nenabled = true").jails[0]!;
@@ -105,10 +113,18 @@ describe("f2b set --save", () => {
     expect(saveSetting(where, "demo", "addignoreip", ["192.0.2.1"]).ok).toBe(true);
     expect(saveSetting(where, "a.b", "maxretry", 9).ok).toBe(true);
     const saved = system.disk.text("/state/settings.toml")!;
-    const loaded = load('[daemon]\nstatedir = "/state"\n[jails.demo]\nenabled = true\n[jails."a.b"]\nenabled = true\nfilter = "demo"', { "/state/settings.toml": saved });
+    const loaded = load(
+      '[daemon]\nstatedir = "/state"\n[jails.demo]\nenabled = true\n[jails."a.b"]\nenabled = true\nfilter = "demo"',
+      { "/state/settings.toml": saved },
+    );
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
     const [one, two] = loaded.value.jails;
-    expect(one).toMatchObject({ maxretry: 2, bantime: { base: 3600, increment: true }, prefix: { count6: 56 }, ignore: { ignoreip: ["192.0.2.1"] } });
+    expect(one).toMatchObject({
+      maxretry: 2,
+      bantime: { base: 3600, increment: true },
+      prefix: { count6: 56 },
+      ignore: { ignoreip: ["192.0.2.1"] },
+    });
     expect(two?.maxretry).toBe(9);
     expect(loaded.value.warnings).toEqual([]);
   });
@@ -132,5 +148,7 @@ test("texts with backslashes and quotes survive in TOML", () => {
   for (const value of ["a\\d", "it's \\d", 'say "x"', "line\nfeed", "tab\t", "", "ü\u0000"]) {
     expect((parse(`v = ${tomlText(value)}`) as { v: unknown }).v).toBe(value);
   }
-  expect(parse(`v = ${tomlText({ a: [1, { "b c": true }], d: undefined })}`) as unknown).toEqual({ v: { a: [1, { "b c": true }] } });
+  expect(parse(`v = ${tomlText({ a: [1, { "b c": true }], d: undefined })}`) as unknown).toEqual({
+    v: { a: [1, { "b c": true }] },
+  });
 });
