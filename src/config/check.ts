@@ -33,7 +33,7 @@ export function checkConfig(
     if (compiled.ok) return [];
     const origins = resolver.origins(jail.name);
     return compiled.faults.map((fault) => {
-      const at = fault.at ?? origins["failregex"]?.at;
+      const at = fault.at ?? origins.failregex?.at;
       return { ...fault, what: `[jails.${jail.name}] ${fault.what}`, ...(at === undefined ? {} : { at }) };
     });
   });

@@ -99,10 +99,10 @@ export function loadConfig(options: LoadOptions): Result<Config> {
   const at = placeIn(merged);
 
   const notify = notifyRules(merged, at, faults);
-  const enrichment = enrichOptions.safeParse(merged.tree["enrichment"] ?? {});
+  const enrichment = enrichOptions.safeParse(merged.tree.enrichment ?? {});
   if (!enrichment.success) faults.push(...faultsOf(enrichment.error.issues, at, ["enrichment"]));
-  const daemon = daemonSettings(merged.tree["daemon"]);
-  const report = reportSettings(merged.tree["report"], Object.keys(notify));
+  const daemon = daemonSettings(merged.tree.daemon);
+  const report = reportSettings(merged.tree.report, Object.keys(notify));
   for (const [n, name] of (report?.notify ?? []).entries())
     if (!Object.hasOwn(notify, name))
       faults.push({ what: `there is no [notify.${name}]`, at: at(["report", "notify", n], "value") });
@@ -118,7 +118,7 @@ export function loadConfig(options: LoadOptions): Result<Config> {
       broken,
       notify,
       report,
-      metrics: metricsSettings(merged.tree["metrics"]),
+      metrics: metricsSettings(merged.tree.metrics),
       enrichment: enrichment.data satisfies EnrichmentSettings,
       files,
       get provenance() {
@@ -182,7 +182,7 @@ function prune(tree: Readonly<Record<string, unknown>>, path: Path): void {
 export const savedName = "settings.toml";
 
 function savedPath(layers: readonly Layer[]): string {
-  const daemon = Object.assign({}, ...layers.map((layer) => layer.data["daemon"]));
+  const daemon = Object.assign({}, ...layers.map((layer) => layer.data.daemon));
   return join(daemonSettings(daemonTable.safeParse(daemon).data ?? {}).statedir, savedName);
 }
 
@@ -215,7 +215,7 @@ function placeIn(merged: Merged): At {
 }
 
 function notifyRules(merged: Merged, at: At, faults: Fault[]): Record<string, NotifyRule> {
-  const tables = merged.tree["notify"];
+  const tables = merged.tree.notify;
   const rules: Record<string, NotifyRule> = {};
   for (const [name, raw] of Object.entries(isTable(tables) ? tables : {})) {
     const parsed = parseNotify(name, isTable(raw) ? raw : {});
@@ -244,13 +244,13 @@ function resolveAll(
 ): { jails: Jail[]; broken: BrokenJail[] } {
   const jails: Jail[] = [];
   const broken: BrokenJail[] = [];
-  const tables = isTable(merged.tree["jails"]) ? merged.tree["jails"] : {};
+  const tables = isTable(merged.tree.jails) ? merged.tree.jails : {};
   for (const [name, table] of Object.entries(tables)) {
     const here = whereWritten(merged, ["jails", name]);
     // What was saved for a jail that the configuration no longer names is nobody's wish any more.
     if (here?.saved === true || pruned.has(name)) continue;
     const own = isTable(table) ? table : {};
-    if (own["enabled"] === undefined)
+    if (own.enabled === undefined)
       warnings.push({
         what: `[jails.${name}] does not say enabled = true, so it is off`,
         at: at(["jails", name], "key"),
@@ -260,7 +260,7 @@ function resolveAll(
     else {
       faults.push(...resolved.faults.filter((fault) => fault.severity === "wrong").map(plain));
       const rest = resolved.faults.filter((fault) => fault.severity === "broken").map(plain);
-      if (rest.length > 0 && own["enabled"] === true) broken.push({ name, faults: rest });
+      if (rest.length > 0 && own.enabled === true) broken.push({ name, faults: rest });
       else warnings.push(...rest);
     }
   }

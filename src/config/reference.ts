@@ -136,7 +136,7 @@ const toJson = (schema: z.core.$ZodType, words = false): unknown =>
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {
       const meta = z.globalRegistry.get(zodSchema);
-      if (meta?.["default"] !== undefined) jsonSchema.default = meta["default"] as typeof jsonSchema.default;
+      if (meta?.default !== undefined) jsonSchema.default = meta.default as typeof jsonSchema.default;
       const examples: unknown = meta?.examples;
       if (Array.isArray(examples)) jsonSchema.examples = [...examples];
       if (!words) for (const key of ["otherwise", "secret"]) delete jsonSchema[key];

@@ -86,7 +86,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     readonly file: Result<JailFile> | undefined;
   } {
     const own = table("jails", name);
-    const serviceName = typeof own["filter"] === "string" ? own["filter"] : name;
+    const serviceName = typeof own.filter === "string" ? own.filter : name;
     const file = service(serviceName);
     const from = source(serviceName);
     const all = emptyMerge();
@@ -117,7 +117,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
       return fault.at === undefined || fault.at.file !== from?.file;
     };
 
-    const raw = all.tree["jails"];
+    const raw = all.tree.jails;
     const checked = jailTable.safeParse(isTable(raw) ? (raw[name] ?? {}) : {}, { reportInput: true });
     if (!checked.success) {
       found(
@@ -204,7 +204,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     }
     if (file?.ok === true && !Object.hasOwn(result, "failregex")) {
       const from = source(serviceName)!;
-      result["failregex"] = {
+      result.failregex = {
         from: "service",
         at: placeOf(from.file, from.text, ["filter", "failregex"], "key"),
       };

@@ -148,7 +148,7 @@ test("an unknown part is answered by the nearest one", async () => {
 describe("f2b config edit", () => {
   /** An "editor" that puts the next of these texts into the file. */
   function editor(directory: string, ...texts: string[]): string {
-    texts.forEach((text, n) => writeFileSync(join(directory, `text${n}`), text));
+    for (const [n, text] of texts.entries()) writeFileSync(join(directory, `text${n}`), text);
     const path = join(directory, "editor");
     writeFileSync(
       path,

@@ -413,7 +413,7 @@ describe("size and shape", () => {
     expect(brief(faults("[defaults]\n__proto__ = 1"))).toEqual([
       '2:1 there is no key "__proto__" in [defaults]',
     ]);
-    expect(({} as Record<string, unknown>)["maxretry"]).toBeUndefined();
+    expect(({} as Record<string, unknown>).maxretry).toBeUndefined();
   });
   test("a file that is a directory is named", () => {
     const system = fakeSystem({ files: { "/etc/f2b/f2b.toml/x": "" } });

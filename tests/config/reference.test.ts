@@ -46,7 +46,7 @@ describe("the defaults that are documented are those that hold", () => {
   test("of the daemon", () => {
     const plain = daemonSettings({});
     for (const [key, schema] of Object.entries(daemonKeys)) {
-      const written = schema.meta()?.["default"];
+      const written = schema.meta()?.default;
       if (written === undefined) expect([key, plain[key as keyof typeof plain]]).toEqual([key, undefined]);
       else expect([key, plain]).toEqual([key, daemonSettings({ [key]: written })]);
     }
@@ -60,7 +60,7 @@ describe("the defaults that are documented are those that hold", () => {
     const plain = bare("");
     const seen: string[] = [];
     for (const one of [...of("[defaults]"), ...of("[jails.NAME]")]) {
-      const written = (jailKeys[one.key as keyof typeof jailKeys].meta() ?? {})["default"];
+      const written = jailKeys[one.key as keyof typeof jailKeys].meta()?.default;
       if (written === undefined) continue;
       seen.push(one.key);
       const line = `${one.key} = ${one.default}`;
@@ -131,8 +131,8 @@ test("the JSON Schema knows every table, refuses unknown keys and can be written
     "notify",
     "report",
   ]);
-  expect(schema.properties["daemon"]?.additionalProperties).toBe(false);
-  expect(Object.keys(schema.properties["daemon"]?.properties ?? {}).sort()).toEqual(
+  expect(schema.properties.daemon?.additionalProperties).toBe(false);
+  expect(Object.keys(schema.properties.daemon?.properties ?? {}).sort()).toEqual(
     Object.keys(daemonKeys).sort(),
   );
   expect(JSON.stringify(schema)).not.toContain('"otherwise"');
