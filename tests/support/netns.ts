@@ -75,6 +75,8 @@ export function namespace(label: string): Namespace {
     },
     remove: () => void sh(["ip", "netns", "del", name]),
   };
+  // Addresses are usable at once: no waiting for duplicate address detection.
+  self.must("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0");
   self.must("ip", "link", "set", "lo", "up");
   return self;
 }
