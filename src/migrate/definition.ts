@@ -19,6 +19,8 @@ export interface Definition {
   /** As `value`, but with the variant for this family where there is one. */
   familyValue(option: string, family: "inet4" | "inet6"): Text | undefined;
   readonly faults: Fault[];
+  /** What it was read with, for reading it again. */
+  readonly asked: DefinitionOptions;
 }
 
 export interface DefinitionOptions {
@@ -31,6 +33,8 @@ export interface DefinitionOptions {
   readonly defaults?: Readonly<Record<string, string>>;
   /** Options that only the arguments override (`name` of an action: the jail's). */
   readonly fixed?: Readonly<Record<string, string>>;
+  /** See Scope.instead. */
+  readonly instead?: Readonly<Record<string, string>>;
   /** Where the arguments stand. */
   readonly at: Place;
   readonly predefined: Readonly<Record<string, string>>;
@@ -40,10 +44,16 @@ export function readDefinition(asked: DefinitionOptions): Definition {
   const base = `${asked.directory}/${asked.kind}/${asked.name}`;
   const layers = readLayers(asked.tree, [`${base}.conf`, `${base}.local`], asked.predefined);
   const faults: Fault[] = [...layers.faults];
-  const scope: Scope = { layers, predefined: asked.predefined };
+  const scope: Scope = {
+    layers,
+    predefined: asked.predefined,
+    ...(asked.instead === undefined ? {} : { instead: asked.instead }),
+  };
   const cache = new Map<string, Text | undefined>();
 
   const own = (name: string): Text | undefined => {
+    const instead = asked.instead?.[name];
+    if (instead !== undefined) return constant(instead, asked.at);
     for (const section of ["Init", "Definition"]) {
       if (layers.sections.get(section)?.has(name)) return getOption(scope, section, name, faults);
     }
@@ -101,6 +111,7 @@ export function readDefinition(asked: DefinitionOptions): Definition {
       return raw === undefined ? undefined : substitute(raw, option, view, new Set(), faults);
     },
     faults,
+    asked,
   };
 }
 

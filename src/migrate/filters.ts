@@ -3,8 +3,10 @@
 
 import type { Fault, Place } from "../core/domain.ts";
 import type { Note } from "./actions.ts";
+import { readDefinition } from "./definition.ts";
 import { translatePython } from "./pyregex.ts";
 import type { Line, OldJail } from "./resolve.ts";
+import { fullLines } from "./words.ts";
 import type { StockJudge } from "./stock.ts";
 import type { Tree } from "./layers.ts";
 import type { Text } from "./layers.ts";
@@ -75,7 +77,7 @@ export function translateFilter(jail: OldJail, stock: StockJudge, catalogue: Cat
   }
   const ours = asOurs(jail, stock, catalogue, tree, notes, faults);
   if (ours !== undefined) return { filter: ours, notes, faults };
-  return { filter: { kind: "own", file: translateFile(jail, notes, faults) }, notes, faults };
+  return { filter: { kind: "own", file: translateFile(jail, stock, notes, faults) }, notes, faults };
 }
 
 // ------------------------------------------------------------------------------------------------------------------ ours
@@ -169,7 +171,7 @@ function overlaidOptions(files: readonly string[], tree: Tree): string[] {
 
 // ----------------------------------------------------------------------------------------------------------- translation
 
-function translateFile(jail: OldJail, notes: Note[], faults: Fault[]): FilterFile {
+function translateFile(jail: OldJail, stock: StockJudge, notes: Note[], faults: Fault[]): FilterFile {
   const maxlines = Math.max(1, Number.parseInt(jail.maxlines?.text ?? "1", 10) || 1);
   const multiline = maxlines > 1;
   const translate = (lines: readonly Line[]): Expression[] => {
@@ -185,20 +187,69 @@ function translateFile(jail: OldJail, notes: Note[], faults: Fault[]): FilterFil
     }
     return out;
   };
-  const prefix = jail.prefregex !== undefined && jail.prefregex.text.trim() !== "" ? [oneLine(jail.prefregex)] : [];
+  const headless = multiline ? undefined : behindPrefix(jail, stock);
+  const prefix = headless?.prefregex ?? prefixLines(jail.prefregex);
   const prefregex = translate(prefix);
-  const failregex = translate(jail.failregex);
-  const ignoreregex = translate(jail.ignoreregex);
+  const failregex = translate(headless?.failregex ?? jail.failregex);
+  const ignoreregex = translate(headless?.ignoreregex ?? jail.ignoreregex);
   const session = [...prefregex, ...failregex].find((one) => one.text.includes("<F-MLFID>"));
   return {
-    format: "fail2ban",
-    program: undefined,
+    format: headless === undefined ? "fail2ban" : "syslog",
+    program: headless?.program,
     prefregex,
     failregex,
     ignoreregex,
-    datepattern: datepatterns(jail, notes),
+    datepattern: headless === undefined ? datepatterns(jail, notes) : [],
     maxlines,
-    session: session?.text,
+    session: headless?.byPid === true ? "pid" : session?.text,
+  };
+}
+
+const prefixLines = (text: Text | undefined): Line[] => (text === undefined || text.text.trim() === "" ? [] : [oneLine(text)]);
+
+interface Headless {
+  readonly program: string | undefined;
+  readonly prefregex: readonly Line[];
+  readonly failregex: readonly Line[];
+  readonly ignoreregex: readonly Line[];
+  readonly byPid: boolean;
+}
+
+/** Stands for the line's head while we look where it is used; no expression holds it otherwise. */
+const mark = "\uE0F2\uE0F2";
+const head = new RegExp(`^\\^(?:<F-MLFID>${mark}</F-MLFID>|${mark})`);
+
+/**
+ * Expressions that all begin with fail2ban's own `%(__prefix_line)s` say by it: a line of syslog from this daemon. f2b reads such heads
+ * itself, so the message alone is left. Undefined where the head is used otherwise or is not fail2ban's own.
+ */
+function behindPrefix(jail: OldJail, stock: StockJudge): Headless | undefined {
+  const definition = jail.filter?.definition;
+  if (definition === undefined || jail.ownExpressions || jail.own.includes("prefregex")) return undefined;
+  const source = definition.layers.sections.get("DEFAULT")?.get("__prefix_line");
+  if (source === undefined || definition.layers.sections.get("Definition")?.has("__prefix_line") === true) return undefined;
+  if (!stock.unchanged([source.at.file])) return undefined;
+  const marked = readDefinition({ ...definition.asked, instead: { __prefix_line: mark } });
+  const lines = (option: string): Line[] => fullLines((marked.value(option)?.lines ?? []) as Line[]);
+  const prefregex = prefixLines(marked.value("prefregex"));
+  const failregex = lines("failregex");
+  const ignoreregex = lines("ignoreregex");
+  const first = prefregex.length > 0 ? prefregex : failregex;
+  const begins = (line: Line): boolean => head.test(line.text.trim());
+  if (first.length === 0 || !first.every(begins)) return undefined;
+  const strip = (line: Line): Line => ({ ...line, text: line.text.trim().replace(head, "^") });
+  const stripped = [...prefregex, ...failregex, ...ignoreregex].map(strip);
+  if (stripped.some((line) => line.text.includes(mark))) return undefined;
+  const daemon = definition.value("_daemon")?.text ?? "";
+  const program = translatePython(daemon, { feed: false });
+  if (!program.ok || program.value.expressions.length !== 1) return undefined;
+  const [name] = program.value.expressions;
+  return {
+    program: /^(?:\\S[*+])?$/.test(daemon) ? undefined : `(?:${name})(?:\\(\\S+\\))?`,
+    prefregex: prefregex.map(strip),
+    failregex: failregex.map(strip),
+    ignoreregex: ignoreregex.map(strip),
+    byPid: first.some((line) => line.text.includes("<F-MLFID>")),
   };
 }
 

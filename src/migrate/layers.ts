@@ -107,6 +107,8 @@ function merge(into: Map<string, Map<string, LayeredValue>>, file: IniFile): voi
 export interface Scope {
   readonly layers: Layers;
   readonly predefined: Readonly<Record<string, string>>;
+  /** Text to put for an option instead of its value, for finding out where it is used. */
+  readonly instead?: Readonly<Record<string, string>>;
   /** Where `%(known/x)s` looks last: for a jail, what its filter says. */
   readonly known?: (option: string) => Text | undefined;
 }
@@ -205,6 +207,8 @@ function lookup(task: Task, value: LayeredValue, name: string, depth: number, li
     if (found === undefined) return undefined;
     return expandLines({ ...task, section: other === "DEFAULT" ? section : other, option }, found, depth + 1);
   }
+  const instead = scope.instead?.[name];
+  if (instead !== undefined) return [{ text: instead, at: line.at }];
   if (name === "__name__") return [{ text: section, at: line.at }];
   const found = find(scope, section, name);
   if (found !== undefined) return expandLines({ ...task, option: name }, found, depth + 1);
