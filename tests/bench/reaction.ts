@@ -1,0 +1,288 @@
+// How soon: a line in the log → an address in the kernel; a burst of offenders; start; a client command; and what it weighs.
+
+import { appendFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  configure,
+  type DaemonFiles,
+  executable,
+  type Host,
+  type Lab,
+  startDaemon,
+  until,
+} from "../support/lab.ts";
+import { median, percentile, type Result, residentMb } from "./measure.ts";
+import { hasFail2ban, hasSshguard, startFail2ban, startSshguard } from "./peers.ts";
+
+const line = (address: string): string => {
+  const at = new Date();
+  const stamp = `${at.toLocaleString("en", { month: "short" })} ${String(at.getDate()).padStart(2)} ${at.toTimeString().slice(0, 8)}`;
+  return `${stamp} web1 sshd[812]: Failed password for root from ${address} port 4022 ssh2\n`;
+};
+const addressOf = (n: number, base: number): string =>
+  `${base}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${1 + (n & 127)}`.replace(/\.\d+$/, (last) => last);
+
+function jail(lab: Lab, log: string, more = ""): DaemonFiles {
+  return configure(
+    lab,
+    `loglevel = "warning"\n[defaults]\nbanaction = "nftables"\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 1\nbantime = "1h"\n${more}`.replace(
+      /^loglevel.*\n/,
+      "",
+    ),
+  );
+}
+
+/** Times at which addresses appear in any set, as the kernel tells them. */
+function watchSets(host: Host): { readonly seen: Map<string, number>; close(): void } {
+  const seen = new Map<string, number>();
+  const monitor = host.start(["nft", "monitor", "elements"]);
+  let rest = "";
+  monitor.stdout?.on("data", (data: Buffer) => {
+    const now = performance.now();
+    const lines = (rest + data.toString()).split("\n");
+    rest = lines.pop() ?? "";
+    for (const one of lines) {
+      if (!one.startsWith("add element")) continue;
+      for (const match of one.matchAll(/\b\d+\.\d+\.\d+\.\d+\b/g))
+        if (!seen.has(match[0])) seen.set(match[0], now);
+    }
+  });
+  return { seen, close: () => void monitor.kill("SIGKILL") };
+}
+
+async function reactions(
+  lab: Lab,
+  log: string,
+  base: number,
+  count: number,
+  perBan: number,
+): Promise<number[]> {
+  const watch = watchSets(lab.server);
+  await Bun.sleep(300);
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const address = addressOf(i * 256 + 5, base);
+    const start = performance.now();
+    for (let n = 0; n < perBan; n++) appendFileSync(log, line(address));
+    await until(`${address} is in the kernel`, () => watch.seen.has(address), 20_000, 1);
+    times.push((watch.seen.get(address) ?? Number.NaN) - start);
+    await Bun.sleep(40);
+  }
+  watch.close();
+  return times;
+}
+
+export async function* latency(lab: Lab): AsyncGenerator<Result> {
+  const log = join(lab.directory, "auth.log");
+  writeFileSync(log, "");
+  const daemon = await startDaemon(lab, jail(lab, log));
+  await reactions(lab, log, 20, 5, 1);
+  const own = await reactions(lab, log, 21, 50, 1);
+  await daemon.kill("SIGTERM");
+  yield {
+    what: "f2b: line → kernel, median",
+    value: median(own),
+    unit: "ms",
+    how: "50 bans, idle daemon",
+    aim: "< 1.5",
+    met: median(own) < 1.5,
+  };
+  yield {
+    what: "f2b: line → kernel, 99th percentile",
+    value: percentile(own, 99),
+    unit: "ms",
+    how: "50 bans",
+    aim: "< 6",
+    met: percentile(own, 99) < 6,
+  };
+  if (hasFail2ban()) {
+    const peer = await startFail2ban(lab, log, {
+      maxretry: 1,
+      action: 'nftables[type=multiport, port="ssh", protocol="tcp", name=sshd]',
+    });
+    const theirs = await reactions(lab, log, 22, 15, 1);
+    await peer.stop();
+    yield {
+      what: "fail2ban: line → kernel, median",
+      value: median(theirs),
+      unit: "ms",
+      how: "15 bans, pyinotify",
+    };
+    yield { what: "ratio fail2ban / f2b", value: median(theirs) / median(own), unit: "×", how: "medians" };
+  }
+  if (hasSshguard()) {
+    const peer = await startSshguard(lab, log, 10);
+    const theirs = await reactions(lab, log, 23, 20, 1);
+    await peer.stop();
+    yield { what: "sshguard: line → kernel, median", value: median(theirs), unit: "ms", how: "20 bans" };
+  }
+}
+
+const countElements = (lab: Lab): number =>
+  (lab.server.run(["nft", "list", "ruleset"]).stdout.match(/\b(?:30|31)\.\d+\.\d+\.\d+/g) ?? []).length;
+
+export async function* burst(lab: Lab): AsyncGenerator<Result> {
+  const log = join(lab.directory, "auth.log");
+  writeFileSync(log, "");
+  const offenders = 10_000;
+  const text = Array.from({ length: offenders }, (_, i) =>
+    line(`30.${(i >>> 14) & 255}.${(i >>> 7) & 127}.${1 + (i & 127)}`),
+  ).join("");
+  const daemon = await startDaemon(lab, jail(lab, log));
+  const start = performance.now();
+  appendFileSync(log, text);
+  await until("all are in the kernel", () => countElements(lab) >= offenders, 30_000, 30);
+  const took = performance.now() - start;
+  yield {
+    what: "f2b: 10,000 offenders at once, all in the kernel",
+    value: took / 1000,
+    unit: "s",
+    how: "1 run, listing included",
+    aim: "< 1.5",
+    met: took < 1500,
+  };
+  yield {
+    what: "f2b: memory with 10,000 bans",
+    value: residentMb(daemon.pid()),
+    unit: "MB",
+    how: "VmRSS after the burst",
+    aim: "< 58",
+    met: residentMb(daemon.pid()) < 58,
+  };
+  await daemon.kill("SIGTERM");
+}
+
+export async function* startup(lab: Lab): AsyncGenerator<Result> {
+  const log = join(lab.directory, "auth.log");
+  writeFileSync(log, "");
+  const files = jail(lab, log);
+  const empty: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const took = await timeToReady(lab, files);
+    empty.push(took);
+  }
+  yield {
+    what: "f2b: start to ready, no bans",
+    value: median(empty),
+    unit: "ms",
+    how: "median of 10, process start to READY=1",
+    aim: "< 50",
+    met: median(empty) < 50,
+  };
+  const many = 100_000;
+  const daemon = await startDaemon(lab, files);
+  const list = Array.from(
+    { length: many },
+    (_, i) => `31.${(i >>> 14) & 255}.${(i >>> 7) & 127}.${1 + (i & 127)}`,
+  );
+  for (let i = 0; i < many; i += 20_000) {
+    const answer = await fetch("http://f2b/ban", {
+      unix: files.socket,
+      method: "POST",
+      body: JSON.stringify({ jail: "sshd", targets: list.slice(i, i + 20_000), for: "1d" }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+  await daemon.kill("SIGTERM");
+  lab.server.run(["nft", "flush", "ruleset"]);
+  const cold = await timeToReady(lab, files);
+  yield {
+    what: "f2b: start with 100,000 standing bans, empty kernel",
+    value: cold / 1000,
+    unit: "s",
+    how: "1 run",
+    aim: "< 2",
+    met: cold < 2000,
+  };
+  const warm = await timeToReady(lab, files);
+  yield {
+    what: "f2b: start with 100,000 standing bans, kernel holds them",
+    value: warm / 1000,
+    unit: "s",
+    how: "1 run",
+    aim: "< 2",
+    met: warm < 2000,
+  };
+}
+
+/** From starting the process to its READY=1, told through a socket as systemd would make one. */
+async function timeToReady(lab: Lab, files: DaemonFiles): Promise<number> {
+  const notify = join(lab.directory, `notify-${Math.random().toString(36).slice(2)}`);
+  // Bun has no datagram sockets of the unix kind; python prints when the message comes.
+  const listener = lab.server.start([
+    "python3",
+    "-u",
+    "-c",
+    `import socket,sys,os
+s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print("bound")
+while True:
+  if b"READY=1" in s.recv(4096): print("ready");break`,
+    notify,
+  ]);
+  let said = "";
+  let readyAt = 0;
+  listener.stdout?.on("data", (data: Buffer) => {
+    said += data.toString();
+    if (said.includes("ready") && readyAt === 0) readyAt = performance.now();
+  });
+  await until("the listener is there", () => said.includes("bound"));
+  const start = performance.now();
+  const child = lab.server.start([executable, "daemon", "-c", files.config], {
+    env: { NOTIFY_SOCKET: notify },
+  });
+  await until("ready", () => readyAt > 0, 30_000, 1);
+  child.kill("SIGTERM");
+  await until("stopped", () => child.exitCode !== null || child.signalCode !== null, 20_000, 5);
+  return readyAt - start;
+}
+
+export async function* client(lab: Lab): AsyncGenerator<Result> {
+  const log = join(lab.directory, "auth.log");
+  writeFileSync(log, "");
+  const files = jail(lab, log);
+  const daemon = await startDaemon(lab, files);
+  const times: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    const done = Bun.spawnSync([executable, "status", "-s", files.socket]);
+    times.push(performance.now() - start);
+    if (done.exitCode !== 0) throw new Error(done.stderr.toString());
+  }
+  yield {
+    what: "f2b: a client command (status)",
+    value: median(times),
+    unit: "ms",
+    how: "median of 20",
+    aim: "< 25",
+    met: median(times) < 25,
+  };
+  await daemon.kill("SIGTERM");
+}
+
+export async function* memory(lab: Lab): AsyncGenerator<Result> {
+  const log = join(lab.directory, "auth.log");
+  writeFileSync(log, "");
+  const daemon = await startDaemon(lab, jail(lab, log));
+  await Bun.sleep(3000);
+  const idle = residentMb(daemon.pid());
+  yield {
+    what: "f2b: memory, idle",
+    value: idle,
+    unit: "MB",
+    how: "VmRSS after 3 s",
+    aim: "< 45",
+    met: idle < 45,
+  };
+  await daemon.kill("SIGTERM");
+  if (hasFail2ban()) {
+    const peer = await startFail2ban(lab, log, { maxretry: 1, action: "" });
+    await Bun.sleep(2000);
+    yield {
+      what: "fail2ban: memory, idle",
+      value: residentMb(peer.process.pid ?? -1),
+      unit: "MB",
+      how: "VmRSS after 2 s",
+    };
+    await peer.stop();
+  }
+}
