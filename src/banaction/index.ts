@@ -5,9 +5,19 @@
 
 import type { ZodType } from "zod";
 import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
+import { cloudflare } from "./cloudflare.ts";
+import { command } from "./command.ts";
+import { firewalld } from "./firewalld.ts";
+import { hostsDeny } from "./hosts.deny.ts";
+import { ipfw } from "./ipfw.ts";
 import { iptables } from "./iptables.ts";
 import { nftables } from "./nftables.ts";
+import { npf } from "./npf.ts";
+import { pf } from "./pf.ts";
 import { print } from "./print.ts";
+import { route } from "./route.ts";
+import { shorewall } from "./shorewall.ts";
+import { ufw } from "./ufw.ts";
 
 export interface BanAction {
   readonly name: string;
@@ -27,6 +37,8 @@ export interface BanAction {
   place?(jail: JailSetup): string;
   /** True when the kernel (or service) itself ends a ban at its time. */
   readonly expires: boolean;
+  /** True when `stop` cannot take the bans away with it: they are unbanned one by one before. */
+  readonly leavesBans?: boolean;
   /** The longest time it can hold, seconds; a ban further away than that is held without end and ended by the daemon. */
   readonly longest?: number;
   /** The options a user may give it, strict. */
@@ -57,6 +69,8 @@ export interface Asking<T> {
   readonly step:
     | Extract<Step, { kind: "run" }>
     | { readonly kind: "ask"; readonly interpreter: "nft"; readonly text: string };
+  /** Asked no more often than this; as often as the enforcer likes by default. */
+  readonly everyMs?: number;
   /** `code` is 0 when the program could answer. */
   read(answer: string, code: number): T;
 }
@@ -116,6 +130,8 @@ export type Step =
       readonly method: string;
       readonly url: string;
       readonly headers: Readonly<Record<string, string>>;
+      /** File whose content goes into the Authorization header as a bearer token; refused when others can read it. */
+      readonly tokenfile?: string;
       readonly body?: string;
       readonly ok?: (status: number, body: string) => boolean;
       /** What to do with the answer: further steps, such as deleting the entries whose ids it told. */
@@ -132,6 +148,8 @@ export interface Listing {
   read(answer: string, code: number, now: Time): readonly Found[] | undefined;
   /** A second question (the other address family, the other set), whose findings are added. */
   readonly also?: Listing;
+  /** The next page, where answers come in pages. */
+  more?(answer: string): Listing | undefined;
 }
 
 export interface Found {
@@ -145,5 +163,15 @@ export interface Found {
 export const banactions: Readonly<Record<string, BanAction>> = {
   nftables,
   iptables,
+  ufw,
+  firewalld,
+  shorewall,
+  route,
+  "hosts.deny": hostsDeny,
+  pf,
+  ipfw,
+  npf,
+  cloudflare,
+  command,
   print,
 };

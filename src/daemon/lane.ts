@@ -74,6 +74,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   let closed = false;
   const failed = new Map<string, Target>();
   let trouble: { fault: Fault; since: Time; attempts: number; next: Time | undefined } | undefined;
+  let lookedAt = 0;
   let cancelRetry: (() => void) | undefined;
 
   /** Everything that touches the firewall goes through here, one after the other. */
@@ -261,7 +262,9 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   async function list(answers: Answers): Promise<Found[] | undefined | Fault> {
     const mine = setup();
     const all: Found[] = [];
-    for (let listing = mine && action.list(mine); listing !== undefined; listing = listing.also) {
+    const asked = mine && action.list(mine);
+    const open = asked === undefined ? [] : [asked];
+    for (let listing = open.shift(); listing !== undefined; listing = open.shift()) {
       const key = JSON.stringify(listing.step);
       const answer = answers.get(key) ?? steps.look(listing.step);
       answers.set(key, answer);
@@ -270,6 +273,8 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       const found = listing.read(heard.text, heard.code, clock());
       if (found === undefined) return undefined;
       for (const one of found) all.push(one);
+      for (const further of [listing.more?.(heard.text), listing.also])
+        if (further !== undefined) open.push(further);
     }
     return all;
   }
@@ -351,7 +356,9 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const began = system.clock.monotonic();
     const now = clock();
     const all = allWanted();
-    const difference = reconcile(all, found, now, toleranceMs);
+    // No listing can tell ids: they are neither missing nor too many.
+    const listed = all.filter(({ target }) => target.kind !== "id");
+    const difference = reconcile(listed, found, now, toleranceMs);
     // What has just been asked for is not damage: it is on its way.
     const pending = (target: Target): boolean => next?.targets.has(targetKey(target)) === true;
     const add = difference.add.filter((one) => !pending(one.target));
@@ -446,10 +453,9 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       return serially(async () => {
         const leaving = members.get(jail);
         if (leaving === undefined) return fine;
+        const loose = action.shared || action.leavesBans === true;
         const theirs =
-          how === "remove" && action.shared
-            ? [...wanted.standing(jail)].map(({ target }) => ({ target }))
-            : [];
+          how === "remove" && loose ? [...wanted.standing(jail)].map(({ target }) => ({ target })) : [];
         members.delete(jail);
         if (members.size === 0) {
           cancelRetry?.();
@@ -457,7 +463,14 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
           trouble = undefined;
           if (how === "keep") return fine;
           made = false;
-          const fault = await steps.run(action.stop(leaving));
+          const unbans =
+            action.leavesBans === true && theirs.length > 0
+              ? action.unban(
+                  leaving,
+                  theirs.map(({ target }) => target),
+                )
+              : [];
+          const fault = await steps.run([...unbans, ...action.stop(leaving)]);
           return { faults: fault === undefined ? [] : [fault], refused: [] };
         }
         // Others stay: what only this jail held is let go.
@@ -482,7 +495,13 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       }),
     intact() {
       const mine = setup();
-      return mine === undefined || !made ? [] : (action.intact?.(mine) ?? []);
+      if (mine === undefined || !made) return [];
+      const now = system.clock.monotonic();
+      return (action.intact?.(mine) ?? []).filter(({ everyMs = 0 }) => {
+        if (now - lookedAt < everyMs) return false;
+        if (everyMs > 0) lookedAt = now;
+        return true;
+      });
     },
     drops(jail) {
       const mine = members.get(jail);

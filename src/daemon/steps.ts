@@ -117,11 +117,27 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
     }
   }
 
+  /** The token is read each time, so that it can be renewed, and is in no message. */
+  function authorized(step: HttpCall): HttpCall | Fault {
+    const { tokenfile, ...call } = step;
+    if (tokenfile === undefined) return call;
+    const stat = system.files.stat(tokenfile);
+    if (stat === undefined) return { what: `${tokenfile} is not there`, fix: "Write the API token into it." };
+    if ((stat.mode & 0o077) !== 0)
+      return { what: `${tokenfile} can be read by others`, fix: `chmod 600 ${tokenfile}` };
+    const token = Buffer.from(system.files.readFile(tokenfile)).toString("latin1").trim();
+    if (!/^[\x21-\x7e]{8,512}$/.test(token))
+      return { what: `${tokenfile} holds no token`, fix: "One line with the API token is expected." };
+    return { ...call, headers: { ...call.headers, authorization: `Bearer ${token}` } };
+  }
+
   async function http(step: HttpCall): Promise<Fault | undefined> {
     let answer: { readonly status: number; readonly body: string };
     const host = new URL(step.url).host;
+    const headed = authorized(step);
+    if ("what" in headed) return headed;
     try {
-      answer = await fetchCall(step);
+      answer = await fetchCall(headed);
     } catch (error) {
       return {
         what: `${host} did not answer`,
@@ -168,7 +184,9 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
           }
         case "http":
           try {
-            const { status, body } = await fetchCall(step);
+            const headed = authorized(step);
+            if ("what" in headed) return headed;
+            const { status, body } = await fetchCall(headed);
             return { text: body, code: status >= 200 && status < 300 ? 0 : status };
           } catch (error) {
             return {

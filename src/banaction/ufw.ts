@@ -1,0 +1,101 @@
+// ufw: a rule per address, put before all others and marked by its comment. ufw takes two rules that differ only in their comment
+// for one, so jails with the same ports share their rules.
+
+import { z } from "zod";
+import { parseTarget } from "../core/address.ts";
+import type { Target } from "../core/domain.ts";
+import { blocktypeOf, matchOf, portText } from "./blocktype.ts";
+import { cutOption, cutSteps } from "./cut.ts";
+import type { BanAction, JailSetup, Step } from "./index.ts";
+import { shortHash } from "./naming.ts";
+
+const options = z.strictObject({ cut: cutOption });
+
+/** What follows "from ADDRESS" in each rule of this jail. ufw knows no ICMP in its own rules. */
+function destinations(jail: JailSetup): string[][] {
+  const { ported, whole } = matchOf(jail);
+  const rules: string[][] = [];
+  if (jail.port !== "all") {
+    const ports = jail.port.map((range) => portText(range, ":")).join(",");
+    for (const protocol of ported)
+      if (protocol === "tcp" || protocol === "udp")
+        rules.push(["to", "any", "port", ports, "proto", protocol]);
+  }
+  if (whole === "all") rules.push([]);
+  else
+    for (const protocol of whole)
+      if (protocol === "tcp" || protocol === "udp") rules.push(["to", "any", "proto", protocol]);
+  return rules;
+}
+
+const verb = (jail: JailSetup): string =>
+  blocktypeOf(jail).kind === "drop" || blocktypeOf(jail).kind === "tarpit" ? "deny" : "reject";
+/** The mark tells jails' places apart when they are listed. */
+const mark = (jail: JailSetup): string =>
+  `f2b-${shortHash(JSON.stringify([verb(jail), destinations(jail)]))}`;
+
+const prepend = (jail: JailSetup, target: Target, destination: readonly string[]): Step => ({
+  kind: "run",
+  command: ["ufw", "prepend", verb(jail), "from", target.text, ...destination, "comment", mark(jail)],
+});
+
+const remove = (jail: JailSetup, target: Target, destination: readonly string[]): Step => ({
+  kind: "run",
+  command: ["ufw", "delete", verb(jail), "from", target.text, ...destination],
+  ignore: /Could not delete non-existent rule/,
+});
+
+/** `ufw show added` prints the commands that would make the rules, whether ufw is active or not. */
+function standing(answer: string, jail: JailSetup): Target[] {
+  const counts = new Map<string, number>();
+  for (const row of answer.split("\n")) {
+    const match = /\bfrom (\S+)\b.* comment '([^']*)'/.exec(row);
+    if (match?.[1] !== undefined && match[2] === mark(jail))
+      counts.set(match[1], (counts.get(match[1]) ?? 0) + 1);
+  }
+  const needed = destinations(jail).length;
+  return [...counts].flatMap(([text, count]) => {
+    const target = count >= needed ? parseTarget(text) : undefined;
+    return target === undefined ? [] : [target];
+  });
+}
+
+const show: Extract<Step, { kind: "run" }> = { kind: "run", command: ["ufw", "show", "added"] };
+
+export const ufw: BanAction = {
+  name: "ufw",
+  summary: "ufw rules put before all others",
+  needs: ["ufw"],
+  can: { v4: true, v6: true, prefix: true, id: false },
+  shared: true,
+  place: (jail) => mark(jail),
+  expires: false,
+  options,
+  start: () => [],
+  ban: (jail, bans) => [
+    ...bans.flatMap(({ target }) =>
+      destinations(jail).map((destination) => prepend(jail, target, destination)),
+    ),
+    ...cutSteps(
+      jail,
+      options.parse(jail.options).cut,
+      bans.filter((ban) => ban.fresh === true).map((ban) => ban.target),
+    ),
+  ],
+  unban: (jail, targets) =>
+    targets.flatMap((target) => destinations(jail).map((destination) => remove(jail, target, destination))),
+  stop: (jail) => [
+    {
+      ...show,
+      next: (answer: string) =>
+        standing(answer, jail).flatMap((target) =>
+          destinations(jail).map((destination) => remove(jail, target, destination)),
+        ),
+    },
+  ],
+  list: (jail) => ({
+    step: show,
+    read: (answer, code) =>
+      code === 0 ? standing(answer, jail).map((target) => ({ target, until: undefined })) : undefined,
+  }),
+};
