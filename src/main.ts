@@ -3,4 +3,5 @@
 import { commands } from "./commands/index.ts";
 import { main } from "./commands/main.ts";
 
-process.exit(await main(process.argv.slice(2), commands));
+// No top-level await: compiled to bytecode, a module is a plain function.
+void main(process.argv.slice(2), commands).then((code) => process.exit(code));
