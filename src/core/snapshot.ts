@@ -9,7 +9,10 @@ export interface Snapshot {
   records(): Iterable<JournalRecord>;
 }
 
-/** Bans come before history, because "past" says absolutely what applying a ban counts up; the checkpoint prunes marks, the clock is last. */
+/**
+ * Bans come before history, because "past" says absolutely what applying a ban counts up; marks after the checkpoint, which would
+ * take them for old; the clock is last.
+ */
 export function takeSnapshot(state: State): Snapshot {
   const bans = [...state.jails.values()].flatMap((jail) => [...jail.bans.values()]);
   const past = [...state.past.values()];
@@ -23,8 +26,8 @@ export function takeSnapshot(state: State): Snapshot {
     for (const one of settings) yield { t: "set", ...one, at: newest };
     for (const ban of bans) yield { t: "ban", ban };
     for (const { target, jails } of past) for (const one of jails) yield { t: "past", target, past: one };
-    for (const mark of marks) yield { t: "seen", ...mark };
     if (checkpoint !== undefined) yield { t: "checkpoint", checkpoint };
+    for (const mark of marks) yield { t: "seen", ...mark };
     yield { t: "shift", delta: 0, at: newest };
   }
   return {

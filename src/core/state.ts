@@ -128,8 +128,15 @@ function applyBan(state: State, given: Ban, seen: Seen | undefined): void {
   const { bans } = jailOf(state, given.jail);
   const standing = bans.get(key);
   const earlier = pastIn(state, key, given.jail);
-  const known =
-    standing?.since === given.since || earlier?.ended.some((one) => one.since === given.since) === true;
+  const again = earlier?.ended.some((one) => one.since === given.since) === true;
+  // Applied again: an ended ban does not push out a later one, and comes back as it was until its unban comes again.
+  if (again && standing !== undefined && standing.since !== given.since) return;
+  if (again && earlier !== undefined)
+    setPast(state, given.target, {
+      ...earlier,
+      ended: earlier.ended.filter((one) => one.since !== given.since),
+    });
+  const known = again || standing?.since === given.since;
   if (!known) {
     const before = earlier?.bans ?? (standing === undefined ? 0 : firstCount(standing));
     // The first ban needs no entry of its own: 100,000 standing bans are mostly first ones.
