@@ -2,10 +2,10 @@
 // asked for by a form of message; never in the way: bounded in time, in number at once and in queue, remembered for a day, and
 // whatever fails is simply absent.
 
-import { reverse } from "node:dns/promises";
-import { BlockList } from "node:net";
 import { z } from "zod";
+import { parseAddress, parsePrefix } from "../core/address.ts";
 import type { Target } from "../core/domain.ts";
+import { createPrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
 import type { System } from "../system/index.ts";
 import type { Enrichment, Want } from "./index.ts";
@@ -51,40 +51,43 @@ const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
 // Nobody outside knows anything about these, and asking would tell the world about ours.
-const inner = new BlockList();
-for (const [net, bits, family] of [
-  ["0.0.0.0", 8, "ipv4"],
-  ["10.0.0.0", 8, "ipv4"],
-  ["100.64.0.0", 10, "ipv4"],
-  ["127.0.0.0", 8, "ipv4"],
-  ["169.254.0.0", 16, "ipv4"],
-  ["172.16.0.0", 12, "ipv4"],
-  ["192.0.0.0", 24, "ipv4"],
-  ["192.0.2.0", 24, "ipv4"],
-  ["192.168.0.0", 16, "ipv4"],
-  ["198.18.0.0", 15, "ipv4"],
-  ["198.51.100.0", 24, "ipv4"],
-  ["203.0.113.0", 24, "ipv4"],
-  ["224.0.0.0", 3, "ipv4"],
-  ["::", 8, "ipv6"],
-  ["fc00::", 7, "ipv6"],
-  ["fe80::", 10, "ipv6"],
-  ["ff00::", 8, "ipv6"],
-  ["2001:db8::", 32, "ipv6"],
-] as const)
-  inner.addSubnet(net, bits, family);
+const inner = createPrefixSet(
+  [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",
+    "::/8",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+    "2001:db8::/32",
+  ].map((text) => parsePrefix(text)!),
+);
 
 /** The questions themselves, replaceable in tests. Each may reject and need not end. */
 export interface Oracles {
   readonly names: (address: string) => Promise<readonly string[]>;
   readonly registries: Registries;
-  readonly isInner: (address: string, family: 4 | 6) => boolean;
+  readonly isInner: (address: string) => boolean;
 }
 
 const world: Oracles = {
-  names: reverse,
+  names: async (address) => (await import("node:dns/promises")).reverse(address),
   registries,
-  isInner: (address, family) => inner.check(address, family === 4 ? "ipv4" : "ipv6"),
+  isInner(text) {
+    const address = parseAddress(text);
+    return address === undefined || inner.find(address) !== undefined;
+  },
 };
 
 export function createEnricher(options: EnrichOptions, system: System, oracles: Oracles = world): Enricher {
@@ -156,7 +159,7 @@ export function createEnricher(options: EnrichOptions, system: System, oracles: 
       if (options.rdap) all.add("network");
       if (options.whois) all.add("whois");
       for (const want of ["country", "asn", "organisation"] as const) all.delete(want);
-      if (all.size === 0 || oracles.isInner(address, target.family)) return here;
+      if (all.size === 0 || oracles.isInner(address)) return here;
       const key = `${address} ${[...all].sort().join(" ")}`;
       const now = system.clock.monotonic();
       const known = cache.get(key);

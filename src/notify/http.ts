@@ -2,11 +2,11 @@
 // answer, no redirect followed, no link-local or metadata address (also not through a name that resolves to one: the address
 // that was judged is the one that is connected to), and errors that name the host but never the path, headers or secrets.
 
-import { type LookupAddress, type LookupOptions, lookup as resolve } from "node:dns";
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import type { LookupAddress, LookupOptions } from "node:dns";
+import type { LookupFunction } from "node:net";
 import { z } from "zod";
+import { parseAddress, parsePrefix } from "../core/address.ts";
+import { createPrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
 import type { System } from "../system/index.ts";
 import { Failure } from "./failure.ts";
@@ -35,30 +35,30 @@ export interface HttpAnswer {
   readonly truncated: boolean;
 }
 
-const forbidden = new BlockList();
-for (const [net, bits, family] of [
-  ["0.0.0.0", 8, "ipv4"],
-  ["169.254.0.0", 16, "ipv4"],
-  ["224.0.0.0", 3, "ipv4"],
-  // Metadata services outside the link-local range: Alibaba, Oracle, Azure; EC2 and Google over IPv6.
-  ["100.100.100.200", 32, "ipv4"],
-  ["192.0.0.192", 32, "ipv4"],
-  ["168.63.129.16", 32, "ipv4"],
-  ["fd00:ec2::", 32, "ipv6"],
-  ["fd20:ce::254", 128, "ipv6"],
-  ["fe80::", 10, "ipv6"],
-  ["ff00::", 8, "ipv6"],
-  ["::", 128, "ipv6"],
-  // The link-local range seen through NAT64 and 6to4.
-  ["64:ff9b::a9fe:0", 112, "ipv6"],
-  ["2002:a9fe::", 32, "ipv6"],
-] as const)
-  forbidden.addSubnet(net, bits, family);
+const forbidden = createPrefixSet(
+  [
+    "0.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    // Metadata services outside the link-local range: Alibaba, Oracle, Azure; EC2 and Google over IPv6.
+    "100.100.100.200/32",
+    "192.0.0.192/32",
+    "168.63.129.16/32",
+    "fd00:ec2::/32",
+    "fd20:ce::254/128",
+    "fe80::/10",
+    "ff00::/8",
+    "::/128",
+    // The link-local range seen through NAT64 and 6to4.
+    "64:ff9b::a9fe:0/112",
+    "2002:a9fe::/32",
+  ].map((text) => parsePrefix(text)!),
+);
 
 /** Whether a connection to this literal address is refused. Loopback and private networks are where Gotify and the like live. */
-export function isForbiddenAddress(address: string): boolean {
-  const family = isIP(address);
-  return family === 0 || forbidden.check(address, family === 4 ? "ipv4" : "ipv6");
+export function isForbiddenAddress(text: string): boolean {
+  const address = parseAddress(text);
+  return address === undefined || forbidden.find(address) !== undefined;
 }
 
 type Resolve = (
@@ -86,8 +86,6 @@ export const judging =
     });
   };
 
-const judgedLookup = judging(resolve);
-
 /** What an error may not show: what the caller named, and the path and query as they were sent. */
 function hidden(call: HttpCall): string[] {
   const url = new URL(call.url);
@@ -95,27 +93,26 @@ function hidden(call: HttpCall): string[] {
 }
 
 /** One call. Any status is an answer; rejects with a Failure when there is none. */
-export function http(call: HttpCall): Promise<HttpAnswer> {
+export async function http(call: HttpCall): Promise<HttpAnswer> {
+  if (!URL.canParse(call.url)) throw new Failure("the configured URL is not a URL", { permanent: true });
+  const url = new URL(call.url);
+  // Loaded when first needed: a daemon that calls nobody is megabytes smaller.
+  const { request: open } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
+  const { lookup } = await import("node:dns");
   return new Promise((fulfil, reject) => {
-    let url: URL;
-    try {
-      url = new URL(call.url);
-    } catch {
-      return reject(new Failure("the configured URL is not a URL", { permanent: true }));
-    }
     const name = visibleLine(url.host, 120);
     const fail = (why: string, permanent = false): void =>
       reject(new Failure(`${name}: ${visibleLine(redact(why, hidden(call)), 300)}`, { permanent }));
     if (url.protocol !== "https:" && url.protocol !== "http:")
       return fail("only http and https are spoken", true);
     const literal = url.hostname.replace(/^\[|\]$/g, "");
-    if (isIP(literal) !== 0 && isForbiddenAddress(literal))
+    if (parseAddress(literal) !== undefined && isForbiddenAddress(literal))
       return fail("link-local and metadata addresses are refused", true);
 
     const body = call.body === undefined ? undefined : Buffer.from(call.body);
-    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+    const request = open(url, {
       method: call.method ?? (body === undefined ? "GET" : "POST"),
-      lookup: judgedLookup,
+      lookup: judging(lookup),
       agent: false,
       headers: {
         "user-agent": "f2b",

@@ -1,6 +1,6 @@
 // Country and network of an address from files in MaxMind's format (GeoLite2, DB-IP, IPinfo, …) on this host: no lookup leaves it.
 
-import { type Response as MmdbResponse, Reader } from "maxmind";
+import type { Response as MmdbResponse, Reader } from "maxmind";
 import { visibleLine } from "../core/text.ts";
 import type { System } from "../system/index.ts";
 
@@ -39,7 +39,9 @@ export function createPlaces(paths: readonly string[], system: System): Places {
     file.version = version;
     try {
       // Half a database while it is being replaced must not take the good one away.
-      file.reader = new Reader<MmdbResponse>(Buffer.from(system.files.readFile(file.path)));
+      // Loaded with the first file, for most daemons have none.
+      const { Reader: Open } = require("maxmind") as typeof import("maxmind");
+      file.reader = new Open<MmdbResponse>(Buffer.from(system.files.readFile(file.path)));
     } catch (error) {
       system.log.say(
         "warning",

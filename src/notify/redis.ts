@@ -2,8 +2,6 @@
 // SELECT and PUBLISH are spoken here directly (RESP): Bun's client, asked not to reconnect, answers a wrong password with nothing
 // but "Connection closed", and the queue must know whether trying again can help.
 
-import { connect } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { z } from "zod";
 import { visibleLine } from "../core/text.ts";
 import { facts } from "./facts.ts";
@@ -60,11 +58,13 @@ export const redis: Notifier<z.output<typeof options>> = {
 };
 
 /** Sends all commands at once and counts good replies up to the first bad one. Never rejects. */
-function converse(
+async function converse(
   commands: readonly (readonly string[])[],
   o: z.output<typeof options>,
   ca: string | undefined,
 ): Promise<{ readonly answered: number; readonly error: string | undefined }> {
+  const { connect } = await import("node:net");
+  const { connect: connectTls } = await import("node:tls");
   return new Promise((fulfil) => {
     let answered = 0;
     let buffer = "";

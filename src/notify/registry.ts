@@ -1,7 +1,6 @@
 // What the address registries say: RDAP over HTTPS and whois on port 43. Referrals are followed only to the five registries, so
 // that no answer sends us anywhere else; answers are bounded, and their text is the attacker's provider's: cleaned before use.
 
-import { connect } from "node:net";
 import { visibleLine } from "../core/text.ts";
 import { Failure } from "./failure.ts";
 import { http, refusal } from "./http.ts";
@@ -161,7 +160,8 @@ export function abuseInWhois(text: string): string | undefined {
   return found?.includes("@") && mailAddress.test(found) ? found : undefined;
 }
 
-function question(host: string, port: number, address: string, timeoutMs: number): Promise<string> {
+async function question(host: string, port: number, address: string, timeoutMs: number): Promise<string> {
+  const { connect } = await import("node:net");
   return new Promise((fulfil, reject) => {
     const socket = connect({ host, port });
     const chunks: Buffer[] = [];

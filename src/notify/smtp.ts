@@ -1,7 +1,7 @@
 // Mail leaves here: by SMTP to a server, or through the host's own sendmail program. TLS is required and checked unless the
 // server is on this host; addresses are checked by the schema; subjects and headers cannot break out of their line.
 
-import nodemailer from "nodemailer";
+import type { SendMailOptions } from "nodemailer";
 import { z } from "zod";
 import { visibleLine } from "../core/text.ts";
 import type { System } from "../system/index.ts";
@@ -52,6 +52,9 @@ export const smtpShape = {
     .default("/usr/sbin/sendmail")
     .describe('The program for via = "sendmail".'),
 } as const;
+
+/** Loaded with the first mail: it costs every daemon 12 MB and 6 ms otherwise, also one that never sends any. */
+const mailer = async () => (await import("nodemailer")).default;
 
 const shape = z.strictObject(smtpShape);
 export type SmtpOptions = z.output<typeof shape>;
@@ -121,7 +124,7 @@ export async function sendMail(mail: Mail, o: SmtpOptions, host: string, system:
   };
   if (o.via === "sendmail") return throughProgram(letter, mail, o, system);
   const secrets: string[] = [];
-  const transport = openTransport(o, host, system, secrets);
+  const transport = await openTransport(o, host, system, secrets);
   try {
     await limited(transport.sendMail(letter), secrets, o.host);
   } finally {
@@ -137,7 +140,7 @@ export async function probeSmtp(o: SmtpOptions, host: string, system: System): P
     return;
   }
   const secrets: string[] = [];
-  const transport = openTransport(o, host, system, secrets);
+  const transport = await openTransport(o, host, system, secrets);
   try {
     await limited(transport.verify(), secrets, o.host);
   } finally {
@@ -145,7 +148,7 @@ export async function probeSmtp(o: SmtpOptions, host: string, system: System): P
   }
 }
 
-function openTransport(o: SmtpOptions, host: string, system: System, secrets: string[]) {
+async function openTransport(o: SmtpOptions, host: string, system: System, secrets: string[]) {
   const local = o.tls === "auto" && isLoopback(o.host);
   const ca = readCa(system, o.ca_file);
   let auth: { user: string; pass: string } | undefined;
@@ -154,7 +157,7 @@ function openTransport(o: SmtpOptions, host: string, system: System, secrets: st
     secrets.push(pass);
     auth = { user: o.username, pass };
   }
-  return nodemailer.createTransport({
+  return (await mailer()).createTransport({
     host: o.host,
     port: o.port ?? (o.tls === "implicit" ? 465 : auth === undefined ? 25 : 587),
     secure: o.tls === "implicit",
@@ -195,12 +198,12 @@ async function limited<T>(work: Promise<T>, secrets: readonly string[], host: st
 }
 
 async function throughProgram(
-  letter: Parameters<ReturnType<typeof nodemailer.createTransport>["sendMail"]>[0],
+  letter: SendMailOptions,
   mail: Mail,
   o: SmtpOptions,
   system: System,
 ): Promise<void> {
-  const composed = await nodemailer
+  const composed = await (await mailer())
     .createTransport({ streamTransport: true, buffer: true, newline: "unix" })
     .sendMail(letter);
   const source = (composed as { message: Buffer }).message.toString("utf8");

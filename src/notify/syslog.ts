@@ -1,9 +1,6 @@
 // The system's log, or a log server's: one line an event. /dev/log is a datagram socket that Bun cannot open, so the local log is
 // reached through logger(1); servers are spoken to directly, RFC 5424 over UDP, TCP or TLS (RFC 6587 octet counting).
 
-import { createSocket } from "node:dgram";
-import { connect } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { z } from "zod";
 import { visibleLine } from "../core/text.ts";
 import { Failure } from "./failure.ts";
@@ -101,6 +98,7 @@ export const syslog: Notifier<Options> = {
 };
 
 async function overUdp(entries: readonly string[], server: string, port: number): Promise<void> {
+  const { createSocket } = await import("node:dgram");
   const socket = createSocket(server.includes(":") ? "udp6" : "udp4");
   try {
     await new Promise<void>((fulfil, reject) => {
@@ -122,12 +120,14 @@ async function overUdp(entries: readonly string[], server: string, port: number)
   }
 }
 
-function overStream(
+async function overStream(
   entries: readonly string[],
   o: Options,
   port: number,
   ca: string | undefined,
 ): Promise<void> {
+  const { connect } = await import("node:net");
+  const { connect: connectTls } = await import("node:tls");
   return new Promise((fulfil, reject) => {
     const socket =
       o.transport === "tls"
