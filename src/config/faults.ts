@@ -13,24 +13,29 @@ export function placeOf(file: string, text: string, path: Path, which: "key" | "
   return { file, ...locate(text, path, which) };
 }
 
-/** What zod found in the tables of one file, each with its place. `at` finds the place of a path. */
+/**
+ * What zod found in the tables of one file, each with its place. `at` finds the place of a path; `above` leads to what was
+ * judged; `known` are the keys to suggest where the schema is not one of ours.
+ */
 export function faultsOf(
   issues: readonly z.core.$ZodIssue[],
   at: (path: Path, which: "key" | "value") => Place,
   above: Path = [],
+  known?: readonly string[],
 ): Fault[] {
-  return issues.flatMap((issue) => faultsOfIssue(issue, at, above));
+  return issues.flatMap((issue) => faultsOfIssue(issue, at, above, known));
 }
 
 function faultsOfIssue(
   issue: z.core.$ZodIssue,
   at: (path: Path, which: "key" | "value") => Place,
   above: Path,
+  known: readonly string[] | undefined,
 ): Fault[] {
   const path: Path = [...above, ...issue.path.filter((step) => typeof step !== "symbol")];
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => ({ ...unknownKey(path, key), at: at([...path, key], "key") }));
+      return issue.keys.map((key) => ({ ...unknownKey(path, key, known), at: at([...path, key], "key") }));
     case "invalid_key":
       return [
         {
@@ -41,7 +46,7 @@ function faultsOfIssue(
       ];
     case "invalid_union": {
       const deeper = closest(issue.errors);
-      if (deeper !== undefined) return faultsOf(deeper, at, path);
+      if (deeper !== undefined) return faultsOf(deeper, at, path, known);
       const wanted = [...new Set(wantedBy(issue))];
       return [
         {
@@ -106,12 +111,14 @@ function closest(
   );
 }
 
-function unknownKey(path: Path, key: string): Omit<Fault, "at"> {
+function unknownKey(path: Path, key: string, given: readonly string[] | undefined): Omit<Fault, "at"> {
   const what = `${path.length === 0 ? "there is no table" : "there is no key"} ${JSON.stringify(key)}${path.length === 0 ? "" : ` in [${path.join(".")}]`}`;
   const last = path.at(-1);
-  const known = keysAt(path);
+  const known = given ?? keysAt(path);
   const near = suggest(key, known);
   if (near !== undefined) return { what, fix: `did you mean ${near}?` };
+  if (given !== undefined)
+    return { what, fix: given.length === 0 ? "it has no options" : `its keys are ${given.join(", ")}` };
   if (Object.hasOwn(elsewhere, key)) return { what, fix: elsewhere[key]! };
   if (Object.hasOwn(jailKeys, key)) {
     return {

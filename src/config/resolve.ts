@@ -329,7 +329,7 @@ function banactionOf(settings: JailSettings, at: At): Result<Use[]> {
     }
     const checked = member.options.safeParse(options, { reportInput: true });
     if (checked.success) uses.push({ name, options: isTable(checked.data) ? checked.data : {} });
-    else faults.push(...faultsOf(checked.error.issues, at, path));
+    else faults.push(...faultsOf(checked.error.issues, at, path, optionNames(member.options)));
   });
   if (list.length === 0)
     faults.push({
@@ -338,6 +338,14 @@ function banactionOf(settings: JailSettings, at: At): Result<Use[]> {
       at: at(["banaction"], "value"),
     });
   return faults.length > 0 ? { ok: false, faults } : { ok: true, value: uses };
+}
+
+/** The keys of an options schema, inside refinements too. */
+function optionNames(schema: unknown): string[] {
+  const { shape, def } = (schema ?? {}) as { shape?: object; def?: { innerType?: unknown; in?: unknown } };
+  if (shape !== undefined) return Object.keys(shape);
+  const inner = def?.innerType ?? def?.in;
+  return inner === undefined ? [] : optionNames(inner);
 }
 
 /** What can be said of where lines come from without looking at the disk. */

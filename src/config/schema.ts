@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import { z } from "zod";
+import { blocktypes } from "../banaction/blocktype.ts";
 import * as values from "./values.ts";
 
 const text = z.string().min(1);
@@ -234,16 +235,17 @@ export const commonKeys = {
     default: "auto",
     examples: ["nftables", { name: "nftables", hook: "input" }],
   }),
-  chain: values.wordList.meta({
+  chain: values.chains.meta({
     description: "Chains that iptables-like banactions hook into; [] leaves it to the banaction.",
     default: [],
     examples: [["INPUT", "DOCKER-USER"]],
   }),
   blocktype: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9 _-]{0,63}$/, "letters, digits, blanks, - and _ only")
+    .transform((word) => word.toLowerCase())
+    .pipe(z.enum(blocktypes))
     .meta({
-      description: "What becomes of a banned packet: drop, reject, or what else the banaction knows.",
+      description: `What becomes of a banned packet: ${blocktypes.join(", ")}.`,
       default: "drop",
       examples: ["reject"],
     }),

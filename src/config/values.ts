@@ -5,6 +5,7 @@ import { z } from "zod";
 import { parseAddress, parsePrefix } from "../core/address.ts";
 import type { BanTime, Fault, PortRange, Protocol, Span } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
+import { compileIgnore } from "../core/ignore.ts";
 import { parseSchedule, type Schedule } from "../core/schedule.ts";
 import { portNumber } from "./services.ts";
 
@@ -75,6 +76,19 @@ export const wordList = reads(texts, (value): string[] =>
   typeof value === "string" ? words(value) : value.flatMap((one) => one.trim()).filter((one) => one !== ""),
 );
 
+/** Chains of iptables-like firewalls: nothing that a rule could be made of. */
+export const chains = reads(texts, (value, complain): string[] => {
+  const list = typeof value === "string" ? words(value) : value;
+  list.forEach((one, n) => {
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,27}$/.test(one))
+      complain(
+        `${JSON.stringify(one)} is not a chain's name\nsuch as INPUT, FORWARD or DOCKER-USER, at most 28 long`,
+        typeof value === "string" ? [] : [n],
+      );
+  });
+  return list;
+});
+
 const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");
 
 /** Argument list; one text is split at blanks (quotes keep a word together), never by a shell. */
@@ -124,8 +138,6 @@ export const prefixList = reads(texts, (value, complain): string[] => {
   return list;
 });
 
-const hostName = /^(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?$/;
-
 /** Addresses, prefixes (also with a netmask), host names, "file:/path". */
 export const ignoreList = reads(texts, (value, complain): string[] => {
   const list = typeof value === "string" ? words(value) : value.map((one) => one.trim());
@@ -155,7 +167,8 @@ export function judgeIgnored(entry: string): string | undefined {
   if (/^[\d.]+(?:\/\d*)?$/.test(entry) || entry.includes(":")) {
     return `${JSON.stringify(entry)} is not an address\nsuch as 192.0.2.1 or 2001:db8::1`;
   }
-  return hostName.test(entry)
+  const [fault] = compileIgnore([entry]).faults;
+  return fault === undefined
     ? undefined
     : `${JSON.stringify(entry)} is neither an address, a prefix, a host name nor file:/path`;
 }

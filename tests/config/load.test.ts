@@ -190,6 +190,17 @@ describe("a mistake is told with its place and the way out", () => {
       '3:1 notify.admin (syslog) has no key "facilty"',
     ],
     [
+      "a blocktype that is none",
+      "[jails.demo]\nblocktype = 'rejct'",
+      '2:13 blocktype cannot be "rejct"',
+      'did you mean "reject"?',
+    ],
+    [
+      "a chain with more than a name",
+      "[jails.demo]\nchain = 'INPUT;x'",
+      '2:9 chain: "INPUT;x" is not a chain\'s name',
+    ],
+    [
       "a log path that is relative",
       '[jails.demo]\nlogpath = ["/a", "b.log"]',
       '2:18 logpath "b.log" is not absolute',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { banactions } from "../../src/banaction/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { fakeSystem } from "../support/system.ts";
 import { brief, demo, faults, good, mainFile } from "./support.ts";
@@ -77,6 +78,19 @@ describe("a jail", () => {
     expect(brief(faults("[jails.demo]\nbanaction = []"))).toEqual([
       "2:13 no banaction is named: the jail would count and never ban",
     ]);
+  });
+
+  test("judges a banaction's options by its own schema", () => {
+    const name = Object.keys(banactions).find((one) => one === "nftables")!;
+    const [jail] = good(
+      `[jails.demo]\nenabled = true\nbanaction = { name = "${name}", hook = "input" }`,
+    ).jails;
+    expect(jail?.banaction[0]).toMatchObject({ name, options: { hook: "input" } });
+    const wrong = faults(
+      `[jails.demo]\nbanaction = [{ name = "${name}", hok = "input" }, { name = "${name}", hook = "inputt" }]`,
+    );
+    expect(wrong.map((one) => one.fix)).toEqual(["did you mean hook?", 'did you mean "input"?']);
+    expect(wrong.map((one) => one.at?.column)).toEqual([35, 80]);
   });
 
   test("reads journal matches with fail2ban's plus as alternatives", () => {
