@@ -136,10 +136,17 @@ function settingLines(settings: Readonly<Record<string, unknown>>, from: JailDes
   return Object.entries(settings)
     .map(([key, value]) => {
       const origin = from[key];
-      const text = value === null ? `# ${key} is not set` : `${key} = ${visible(tomlText(value))}`;
+      const text = value === null ? `# ${key} is not set` : `${key} = ${valueText(value)}`;
       return `${text}${origin === undefined ? "" : `   # ${visible(origin.at.file)}:${origin.at.line}`}\n`;
     })
     .join("");
+}
+
+/** Long lists take a line an entry. */
+function valueText(value: unknown): string {
+  const line = visible(tomlText(value));
+  if (!Array.isArray(value) || line.length < 100) return line;
+  return `[\n${value.map((one) => `  ${visible(tomlText(one))},\n`).join("")}]`;
 }
 
 function check(call: Call, [file]: readonly string[]): number {

@@ -45,7 +45,9 @@ export function readText(system: System, path: string, reader: number | undefine
     const code = (error as NodeJS.ErrnoException).code;
     return fault({
       what: `${path} cannot be read: ${code ?? (error as Error).message}`,
-      ...(code === "EACCES" ? { fix: "try with sudo, or make it readable for the user f2b runs as" } : {}),
+      ...(code === "EACCES"
+        ? { fix: "try with sudo, or make it readable for the user f2b runs as", exit: 77 }
+        : {}),
     });
   }
 }
