@@ -11,7 +11,7 @@ export interface Cut {
 /** Chars from the start of the line in which a date is looked for. */
 const reach = 512;
 
-/** `dates`: the filter's own patterns; where there are some, no other form counts. */
+/** `dates`: the filter's own patterns, tried first. */
 export function cutDate(text: string, from: number, to: number, dates: readonly TimePattern[]): Cut {
   const stamp = findDate(text, from, Math.min(to, from + reach), dates);
   if (stamp === undefined) return { text: text.slice(from, to), stamp };
@@ -19,12 +19,9 @@ export function cutDate(text: string, from: number, to: number, dates: readonly 
 }
 
 function findDate(text: string, from: number, to: number, dates: readonly TimePattern[]): Stamp | undefined {
-  if (dates.length > 0) {
-    for (const date of dates) {
-      const stamp = date.find(text, from, to);
-      if (stamp !== undefined) return stamp;
-    }
-    return undefined;
+  for (const date of dates) {
+    const stamp = date.find(text, from, to);
+    if (stamp !== undefined && stamp.end > stamp.start) return stamp;
   }
   const first = atStart(text, from, to);
   if (first !== undefined) return first;

@@ -3,6 +3,7 @@
 
 import type { Fault, Place } from "../core/domain.ts";
 import type { Note } from "./actions.ts";
+import { translateDatepattern } from "./datepattern.ts";
 import { readDefinition } from "./definition.ts";
 import { translatePython } from "./pyregex.ts";
 import type { Line, OldJail } from "./resolve.ts";
@@ -177,6 +178,16 @@ function translateFile(jail: OldJail, stock: StockJudge, notes: Note[], faults: 
   const translate = (lines: readonly Line[]): Expression[] => {
     const out: Expression[] = [];
     for (const line of lines) {
+      const unset = /^<([a-z][\w-]*)>$/.exec(line.text.trim());
+      if (unset !== null) {
+        faults.push({
+          what: `the tag <${unset[1]}> is set nowhere`,
+          why: "fail2ban then looks for the tag's name in the log and finds nothing; mostly it is a mode the filter has not",
+          fix: "correct the mode or argument of the filter",
+          at: line.at,
+        });
+        continue;
+      }
       const result = translatePython(line.text.trim(), { multiline, at: line.at });
       if (!result.ok) {
         faults.push(result.fault);
@@ -199,7 +210,7 @@ function translateFile(jail: OldJail, stock: StockJudge, notes: Note[], faults: 
     prefregex,
     failregex,
     ignoreregex,
-    datepattern: headless === undefined ? datepatterns(jail, notes) : [],
+    datepattern: headless === undefined ? translateDatepattern(jail.datepattern?.lines ?? [], notes) : [],
     maxlines,
     session: headless?.byPid === true ? "pid" : session?.text,
   };
@@ -256,23 +267,4 @@ function behindPrefix(jail: OldJail, stock: StockJudge): Headless | undefined {
 /** prefregex is one expression even where it was written over several lines. */
 function oneLine(text: Text): Line {
   return { text: text.text.trim(), at: lineOf(text).at };
-}
-
-/** {DEFAULT}, {DATE} and bare anchors ask for what f2b looks for anyway. */
-function datepatterns(jail: OldJail, notes: Note[]): string[] {
-  const out: string[] = [];
-  for (const line of jail.datepattern?.lines ?? []) {
-    const text = line.text.trim();
-    if (text === "") continue;
-    const bare = text.replace(/\{(?:\^LN-BEG|UNB|DEFAULT|DATE|NONE)\}|\*\*/g, "");
-    if (bare === "" || bare === "^") continue;
-    const anchored = text.includes("{^LN-BEG}") && !bare.startsWith("^");
-    const translated = translatePython(bare.replace(/%([A-Za-z])/g, "@@$1"), { feed: false });
-    if (!translated.ok) {
-      notes.push({ text: `datepattern ${text}: ${translated.fault.why ?? "not understood"}; left out`, at: line.at });
-      continue;
-    }
-    for (const one of translated.value.expressions) out.push((anchored ? "^" : "") + one.replaceAll("@@", "%"));
-  }
-  return out;
 }

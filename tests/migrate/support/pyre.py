@@ -31,9 +31,8 @@ def expand(pattern):
     pattern = re.sub(r"<F-([A-Z0-9_\-]+)/>", lambda m: r"(?P<%s>\S+)" % name(m.group(1)), pattern)
     pattern = re.sub(r"<F-([A-Z0-9_\-]+)>", lambda m: "(?P<%s>" % name(m.group(1)), pattern)
     pattern = re.sub(r"</F-[A-Z0-9_\-]+>", ")", pattern)
-    return re.sub(r"\(\(\?(\w+)\)", r"((?\1:", pattern) if re.search(r"\(\(\?\w+\)", pattern) is None else re.sub(
-        r"\(\(\?(\w+)\)([^)]*)\)", r"((?\1:\2))", pattern
-    )
+    # fail2ban itself turns a flag that begins a group into a flag of that group.
+    return re.sub(r"\((?:\?:)?\(\?([aiLmsux]+)\)", r"(?\1:", pattern)
 
 
 result = []

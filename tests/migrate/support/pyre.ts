@@ -34,12 +34,13 @@ export interface Seen {
 }
 
 export function seenByPython(groups: Readonly<Record<string, string>>): Seen {
+  groups = Object.fromEntries(Object.entries(groups).map(([key, value]) => [key.toLowerCase(), value]));
   const host = groups.ip4 ?? groups.ip6 ?? groups.dns;
   const users = Object.keys(groups)
     .filter((key) => key.startsWith("alt_user"))
     .map((key) => groups[key]!);
   const user = groups.user !== undefined && groups.user !== "" ? groups.user : (users.find((one) => one !== "") ?? groups.user);
-  return { host: host === undefined ? undefined : (parseAddress(host) ?? host), user, id: groups.fid, content: groups.content };
+  return { host: host === undefined ? undefined : (parseAddress(host) ?? host), user: user === "" ? undefined : user, id: groups.fid, content: groups.content };
 }
 
 /** The first expression that matches decides, as in a filter. */
@@ -61,7 +62,7 @@ export function seenByEngine(patterns: readonly Pattern[], text: string): Seen |
     const user = group(groups.users);
     return {
       host: host === undefined ? undefined : (parseAddress(host) ?? host),
-      user: user === undefined || user === "" ? (group(groups.altUsers) ?? user) : user,
+      user: (user === "" ? undefined : user) ?? (group(groups.altUsers) || undefined),
       id: group(groups.hosts.filter((one) => one.kind === "id").map((one) => one.index)),
       content: groups.content > 0 ? group([groups.content]) : undefined,
     };
