@@ -5,7 +5,19 @@ import { z } from "zod";
 import { escapeHtml, visible, visibleLine } from "../core/text.ts";
 import type { Event, Message, Notifier } from "./index.ts";
 import { address, checkSmtp, sendMail, smtpShape } from "./smtp.ts";
-import { jailOf, lines, origin, sentence, stamp, subject, tally, targetOf } from "./text.ts";
+import {
+  circumstances,
+  isProblem,
+  jailOf,
+  lines,
+  origin,
+  problemsFirst,
+  sentence,
+  stamp,
+  subject,
+  tally,
+  targetOf,
+} from "./text.ts";
 
 const options = z
   .strictObject({
@@ -75,20 +87,30 @@ function asText(message: Message): string {
 }
 
 const style = `body{font:15px/1.45 system-ui,sans-serif;margin:0;padding:16px;color:#1c1e21;background:#fff}
-h1{font-size:17px;margin:0 0 12px}table{border-collapse:collapse}td,th{padding:4px 14px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid #e3e5e8}
+h1{font-size:17px;margin:0 0 12px}h2{font-size:15px;margin:24px 0 8px}tr.p td:last-child{color:#b42318;font-weight:600}table{border-collapse:collapse}td,th{padding:4px 14px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid #e3e5e8}
 th{font-weight:600;color:#5b6068}td.n{white-space:nowrap}code,pre{font:13px/1.4 ui-monospace,monospace}pre{background:#f4f5f7;padding:10px;overflow-x:auto;white-space:pre-wrap}
 footer{margin-top:18px;color:#5b6068;font-size:13px}
-@media(prefers-color-scheme:dark){body{color:#e6e7e9;background:#16181b}td,th{border-color:#33373d}th,footer{color:#9aa0a8}pre{background:#1f2226}}`;
+@media(prefers-color-scheme:dark){body{color:#e6e7e9;background:#16181b}td,th{border-color:#33373d}th,footer{color:#9aa0a8}pre{background:#1f2226}tr.p td:last-child{color:#ff8a80}}`;
+
+/** What the other columns do not say. */
+const what = (event: Event): string =>
+  isBan(event)
+    ? `banned ${circumstances(event.ban)}`
+    : event.kind === "unban"
+      ? `unbanned (${event.reason})`
+      : sentence(event);
 
 function asHtml(message: Message): string {
+  const origins = message.events.some((event) => isBan(event) && origin(event.enrichment) !== "");
   const cell = (text: string): string => `<td>${escapeHtml(text)}</td>`;
   const row = (event: Event): string => {
     const target = targetOf(event);
-    return `<tr><td class="n">${escapeHtml(stamp(event.at))}</td>${cell(jailOf(event) ?? "")}<td class="n">${
+    return `<tr${isProblem(event) ? ' class="p"' : ""}><td class="n">${escapeHtml(stamp(event.at))}</td>${cell(jailOf(event) ?? "")}<td class="n">${
       target === undefined ? "" : `<code>${escapeHtml(visible(target.text))}</code>`
-    }</td>${cell(isBan(event) ? origin(event.enrichment) : "")}${cell(sentence(event))}</tr>`;
+    }</td>${origins ? cell(isBan(event) ? origin(event.enrichment) : "") : ""}${cell(what(event))}</tr>`;
   };
   const more = Math.max(0, message.events.length - maxListed) + message.omitted;
+  const names = ["time", "jail", "address", ...(origins ? ["origin"] : []), "what"];
   const details = message.events
     .filter(isBan)
     .filter(hasDetails)
@@ -96,14 +118,14 @@ function asHtml(message: Message): string {
     .map(({ ban, enrichment }) => {
       const text = [...ban.lines.map((line) => visibleLine(line, 1000))].join("\n");
       const whois = enrichment?.whois?.split("\n").map(visible).join("\n");
-      return `<h1>${escapeHtml(visible(ban.target.text))} (${escapeHtml(ban.jail)})</h1>${
+      return `<h2>${escapeHtml(visible(ban.target.text))} (${escapeHtml(ban.jail)})</h2>${
         text === "" ? "" : `<pre>${escapeHtml(text)}</pre>`
       }${whois === undefined ? "" : `<pre>${escapeHtml(whois)}</pre>`}`;
     });
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>${escapeHtml(subject(message))}</title><style>${style}</style></head><body>
 <h1>${escapeHtml(`${visible(message.host)}: ${tally(message)}`)}</h1>
-<table><tr><th>time</th><th>jail</th><th>address</th><th>origin</th><th>what</th></tr>
-${message.events.slice(0, maxListed).map(row).join("\n")}
+<table><tr>${names.map((name) => `<th>${name}</th>`).join("")}</tr>
+${problemsFirst(message.events).slice(0, maxListed).map(row).join("\n")}
 </table>${more > 0 ? `<p>… and ${more} more</p>` : ""}
 ${details.join("\n")}
 <footer>f2b on ${escapeHtml(visible(message.host))}</footer></body></html>`;

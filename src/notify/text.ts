@@ -46,21 +46,24 @@ const causes: Readonly<Record<Ban["cause"], string>> = {
   import: "imported",
 };
 
+/** 'for 10m (5 failures, user "root")': a ban without whom and where. */
+export function circumstances(ban: Ban): string {
+  const notes = [
+    causes[ban.cause],
+    ban.failures > 0 ? plural(ban.failures, "failure") : "",
+    ban.user === undefined ? "" : `user ${JSON.stringify(visibleLine(ban.user, 64))}`,
+    ban.nth > 1 ? `ban no. ${ban.nth}` : "",
+    ban.note === undefined ? "" : visibleLine(ban.note, 120),
+  ].filter((part) => part !== "");
+  return `${length(ban)}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
+}
+
 /** One event, one sentence, one line. */
 export function sentence(event: Event): string {
   switch (event.kind) {
     case "ban": {
-      const { ban } = event;
       const where = origin(event.enrichment);
-      const notes = [
-        causes[ban.cause],
-        ban.failures > 0 ? plural(ban.failures, "failure") : "",
-        ban.user === undefined ? "" : `user ${JSON.stringify(visibleLine(ban.user, 64))}`,
-        ban.nth > 1 ? `ban no. ${ban.nth}` : "",
-        ban.note === undefined ? "" : visibleLine(ban.note, 120),
-      ].filter((part) => part !== "");
-      const bracket = notes.length > 0 ? ` (${notes.join(", ")})` : "";
-      return `${targetText(ban.target)}${where === "" ? "" : ` [${where}]`} banned by ${ban.jail} ${length(ban)}${bracket}`;
+      return `${targetText(event.ban.target)}${where === "" ? "" : ` [${where}]`} banned by ${event.ban.jail} ${circumstances(event.ban)}`;
     }
     case "unban":
       return `${targetText(event.target)} unbanned by ${event.jail} (${event.reason})`;
@@ -119,9 +122,7 @@ export function subject(message: Message): string {
 
 /** The events as lines, problems first; beyond `limit` they are only counted. */
 export function lines(message: Message, limit = named): string[] {
-  const urgent = message.events.filter((event) => isProblem(event));
-  const rest = message.events.filter((event) => !isProblem(event));
-  const all = [...urgent, ...rest];
+  const all = problemsFirst(message.events);
   const shown = all.slice(0, limit).map((event) => `${stamp(event.at)}  ${sentence(event)}`);
   const more = all.length - shown.length + message.omitted;
   if (more > 0) shown.push(`… and ${more} more`);
@@ -134,6 +135,11 @@ export const isProblem = (event: Event): boolean =>
   event.kind === "health" ||
   event.kind === "source" ||
   event.kind === "campaign";
+
+export const problemsFirst = (events: readonly Event[]): Event[] => [
+  ...events.filter(isProblem),
+  ...events.filter((event) => !isProblem(event)),
+];
 
 /** Title and lines for sinks that take plain text, at most `cap` UTF-16 units long. */
 export function plain(message: Message, cap: number): { readonly title: string; readonly body: string } {
