@@ -156,6 +156,13 @@ function judgeParts(source: Source, saved: boolean): Judged {
   const data = parseToml(source.file, source.text);
   if (!data.ok) return { faults: data.faults, layer: undefined, pruned: [] };
   const layer = { ...source, data: data.value, saved };
+  // zod passes over this name in tables with free names, so nothing below it would be judged.
+  for (const table of ["jails", "notify"]) {
+    const names = data.value[table];
+    if (!isTable(names) || !Object.hasOwn(names, "__proto__")) continue;
+    const at = placeOf(source.file, source.text, [table, "__proto__"], "key");
+    return { faults: [{ what: '"__proto__" cannot be a name', at }], layer: undefined, pruned: [] };
+  }
   const checked = fileTable.safeParse(data.value, { reportInput: true });
   if (checked.success) return { faults: [], layer, pruned: [] };
   const at = (path: Path, which: "key" | "value") => placeOf(source.file, source.text, path, which);

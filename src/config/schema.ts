@@ -514,7 +514,8 @@ export const metricsKeys = {
 } as const;
 export const metricsTable = z.strictObject(metricsKeys).partial();
 
-export const jailName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
+/** Not "daemon", which `f2b set` and the journal know as the daemon itself. */
+export const jailName = /^(?!(?:__proto__|daemon)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 
 /** The whole file. [notify.NAME] and [enrichment] are judged by the folder notify/, which owns their keys. */
 export const fileTable = z

@@ -426,6 +426,13 @@ describe("size and shape", () => {
     ]);
     expect(({} as Record<string, unknown>).maxretry).toBeUndefined();
   });
+  test("a jail called __proto__ or daemon is refused", () => {
+    expect(brief(faults("[jails.__proto__]\nenabled = true"))).toEqual(['1:8 "__proto__" cannot be a name']);
+    expect(brief(faults("[jails.daemon]\nenabled = true"))).toEqual(['1:8 "daemon" cannot be a name']);
+    expect(brief(faults("[notify.__proto__]\ntype = 'syslog'"))).toEqual([
+      '1:9 "__proto__" cannot be a name',
+    ]);
+  });
   test("a file that is a directory is named", () => {
     const system = fakeSystem({ files: { "/etc/f2b/f2b.toml/x": "" } });
     const loaded = loadConfig({ path: mainFile, reader: undefined, system });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { parse } from "smol-toml";
 import {
   applySetting,
@@ -100,6 +101,39 @@ describe("f2b set", () => {
       expect([key, again.ok && again.value.text]).toEqual([key, shown.value.text]);
     }
   });
+});
+
+test("no words crash f2b set", () => {
+  const word = fc.oneof(
+    fc.string({ maxLength: 20 }),
+    fc.constantFrom(
+      "+=",
+      "-=",
+      "-1",
+      "[]",
+      "1",
+      "on",
+      "forever",
+      "/bin/x",
+      "10.0.0.1",
+      "'",
+      "all",
+      "NaN",
+      "1e400",
+    ),
+  );
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...settableKeys, "addignoreip", "delfailregex", "__proto__"),
+      fc.array(word, { maxLength: 4 }),
+      (key, words) => {
+        const parsed = parseSetting(jail, key, words);
+        if (!parsed.ok) return void expect(parsed.faults[0]?.what).not.toBe("");
+        expect(applySetting(jail, key, parsed.value).ok).toBe(true);
+      },
+    ),
+    { numRuns: 3000 },
+  );
 });
 
 describe("f2b set --save", () => {
