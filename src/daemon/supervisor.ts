@@ -1,13 +1,15 @@
 // Keeps the sources running: decides where each jail's lines come from (file or journald), opens what is needed, restarts what broke
 // with growing pauses, and looks again for what is not there yet. A source that breaks stops nobody else.
 
-import type { Position } from "../core/domain.ts";
+import { accessStamp, resolveStamp, stampAt } from "../core/datetime.ts";
+import type { Position, Time } from "../core/domain.ts";
 import { createFilesSource, type FilesSource } from "../source/files.ts";
 import { findFiles } from "../source/glob.ts";
 import type { LogSource, SourceNotice } from "../source/index.ts";
 import { createJournaldSource } from "../source/journald.ts";
 import type { Core } from "./core.ts";
 import type { RunningJail } from "./jail.ts";
+import { zoneOf } from "./matching.ts";
 import type { Pipeline } from "./pipeline.ts";
 
 const firstPauseMs = 200;
@@ -21,6 +23,13 @@ export interface Supervisor {
   close(): Promise<void>;
   /** What is wrong with sources now, by their name. */
   readonly problems: ReadonlyMap<string, string>;
+}
+
+/** The time a line states where logs of most kinds have it, to find where the last findtime begins in a long log. */
+function statedTime(line: string, now: Time): Time | undefined {
+  const stamp =
+    stampAt(line, 0) ?? accessStamp(line, 0, line.length) ?? stampAt(line, line.startsWith("[") ? 1 : 0);
+  return stamp === undefined ? undefined : resolveStamp(stamp, now, zoneOf(undefined));
 }
 
 export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
@@ -182,6 +191,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
           (position): position is Extract<Position, { kind: "file" }> => position.kind === "file",
         ),
         backlogMs: Math.max(0, ...findtimes) * 1000,
+        timeOf: (line) => statedTime(line, core.now()),
         lineCap: core.config.daemon.linecap,
         polling,
         notice,
