@@ -6,12 +6,12 @@
 import { crc32 } from "node:zlib";
 import { parseTarget } from "../core/address.ts";
 import type {
-  FileSpot,
   Ban,
   BanCause,
   Checkpoint,
   EndedBan,
   FailureId,
+  FileSpot,
   JailName,
   JailTotals,
   JournalRecord,
@@ -61,8 +61,8 @@ const targetToWire = (target: Target): string | { id: string } =>
 function toWire(record: JournalRecord | Head): unknown {
   if (record.t === "ban") {
     const { ban, seen } = record;
-    const { target, lines, ...rest } = ban;
-    const wire = { ...rest, target: targetToWire(target), ...(lines.length === 0 ? {} : { lines }) };
+    const { jail, target, lines, ...rest } = ban;
+    const wire = { jail, target: targetToWire(target), ...rest, ...(lines.length === 0 ? {} : { lines }) };
     return { t: "ban", ban: wire, ...(seen === undefined ? {} : { seen }) };
   }
   if (record.t === "set") return { ...record, value: record.value ?? null };

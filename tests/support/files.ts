@@ -15,8 +15,10 @@ interface Node {
   durable: Buffer;
 }
 
-/** The process is dead from here on: every later call throws the same. Carries no code, so that nothing takes it for a disk's error. */
-export class Crash extends Error {}
+/** The process is dead from here on: whatever it still does has no effect. It looks like a failing disk, so that nothing escapes. */
+export class Crash extends Error {
+  readonly code = "EIO";
+}
 
 export type Survives =
   /** kill -9: the kernel still has everything. */
@@ -29,6 +31,7 @@ export interface TestDisk {
   /** Calls so far. */
   readonly calls: number;
   readonly log: string[];
+  readonly dead: boolean;
   /** At call number `at` (1 is the next) the process dies, half way through a write, before or after the call took effect. */
   crashAt(at: number, effect: "before" | "half" | "after"): void;
   /** Fails calls of this kind from the `from`th on (1 is the next), `times` of them. */
@@ -223,7 +226,6 @@ export function testDisk(
     watchDirectory: unsupported,
     fsType: () => 0xef53,
     nextData: (_fd, offset) => offset,
-    nextData: (_fd: number, offset: number) => offset,
   };
 
   const disk: TestDisk = {
@@ -232,6 +234,9 @@ export function testDisk(
       return calls;
     },
     log,
+    get dead() {
+      return dead;
+    },
     crashAt(at, effect) {
       crash = { at: calls + at, effect };
     },
