@@ -472,7 +472,7 @@ export function bantimeOf(written: JailSettings["bantime"]): Jail["bantime"] {
 export function ignorecacheOf(written: JailSettings["ignorecache"]): Jail["ignore"]["ignorecache"] {
   if (written === undefined || written === false) return undefined;
   const table = written === true ? {} : written;
-  return { key: table.key ?? "<ip>", maxCount: table["max-count"] ?? 100, maxTime: table["max-time"] ?? 300 };
+  return { key: table.key ?? "{ip}", maxCount: table["max-count"] ?? 100, maxTime: table["max-time"] ?? 300 };
 }
 
 export function campaignOf(written: JailSettings["campaign"]): Jail["campaign"] {

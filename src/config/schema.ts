@@ -113,10 +113,10 @@ export const campaignKeys = {
 const campaign = z.strictObject(campaignKeys);
 
 export const ignorecacheKeys = {
-  key: text.optional().meta({
-    description: "What answers are remembered by; tags <ip>, <user>, <jail>.",
-    default: "<ip>",
-    examples: ["<user>@<ip>"],
+  key: values.cacheKey.optional().meta({
+    description: "What answers are remembered by; {ip}, {user} and {jail} are filled in.",
+    default: "{ip}",
+    examples: ["{user}@{ip}"],
   }),
   "max-count": z
     .int()
@@ -210,14 +210,14 @@ export const commonKeys = {
   }),
   ignorecommand: values.command.meta({
     description:
-      "Program that may excuse an address: it gets the failure as environment and JSON; exit 0 ignores. [] switches it off.",
+      "Program that may excuse an address: it gets the failure as environment and JSON, {ip} among its arguments; exit 0 ignores. [] switches it off.",
     otherwise: "none",
-    examples: [["/usr/local/bin/is-crawler"]],
+    examples: [["/usr/local/bin/is-crawler", "{ip}"]],
   }),
   ignorecache: z.union([z.boolean(), ignorecache]).meta({
     description: "Remember the answers of ignorecommand: true, or a table.",
     default: false,
-    examples: [{ key: "<ip>", "max-count": 1000, "max-time": "5m" }],
+    examples: [{ key: "{ip}", "max-count": 1000, "max-time": "5m" }],
   }),
   port: values.ports.meta({
     description: 'Ports shut by a ban: names, numbers, ranges "6000-6010", or "all".',

@@ -100,7 +100,7 @@ export const command = reads(texts, (value, complain): string[] => {
     complain(
       `${JSON.stringify(list[0])} is not an absolute path\nprograms are not looked up in $PATH: write the whole path`,
     );
-  } else if (typeof value === "string" && /[|;&<>`$(){}*?~]/.test(value)) {
+  } else if (typeof value === "string" && /[|;&<>`$(){}*?~]/.test(value.replaceAll("{ip}", ""))) {
     complain(
       "this holds characters that only a shell would understand, and no shell runs it\nput it into a script and name that",
     );
@@ -121,6 +121,21 @@ export function splitCommand(text: string): string[] | undefined {
   }
   return list;
 }
+
+/**
+ * What answers of ignorecommand are remembered by: a text with {ip}, {user}, {jail}, as daemon/ignored.ts fills them in;
+ * fail2ban's <ip> and <F-USER> are taken for them.
+ */
+export const cacheKey = reads(z.string(), (value, complain): string => {
+  const key = value.replace(/<ip(?:-host)?>/g, "{ip}").replace(/<F-(?:ALT_)?USER>/g, "{user}");
+  const odd = [...key.matchAll(/\{([^}]*)\}|<([^>]*)>/g)].find(
+    (found) => !/^(?:ip|user|jail)$/.test(found[1] ?? ""),
+  );
+  if (odd !== undefined) complain(`${odd[0]} is not known here\nthere are {ip}, {user} and {jail}`);
+  else if (!/\{(?:ip|user)\}/.test(key))
+    complain("every address would share one answer\nwrite {ip} or {user} into it");
+  return key;
+});
 
 // ------------------------------------------------------------------------------------------------------------- addresses
 

@@ -104,6 +104,25 @@ describe("a jail", () => {
   });
 });
 
+describe("ignorecache", () => {
+  const key = (text: string) =>
+    good(`[jails.demo]\nenabled = true\nignorecache = ${text}`).jails[0]?.ignore.ignorecache?.key;
+  test("remembers by address", () => expect(key("true")).toBe("{ip}"));
+  test("takes fail2ban's tags", () => expect(key('{ key = "<F-USER>@<ip-host>" }')).toBe("{user}@{ip}"));
+  test("refuses a key that all addresses would share", () =>
+    expect(brief(faults('[jails.demo]\nignorecache = { key = "x" }'))).toEqual([
+      "2:23 ignorecache.key: every address would share one answer",
+    ]));
+  test("refuses a name that is not filled in", () =>
+    expect(brief(faults('[jails.demo]\nignorecache = { key = "{ip}{uesr}" }'))).toEqual([
+      "2:23 ignorecache.key: {uesr} is not known here",
+    ]));
+  test("an argument of ignorecommand may be the address", () =>
+    expect(
+      good('[jails.demo]\nenabled = true\nignorecommand = "/bin/check {ip}"').jails[0]?.ignore.ignorecommand,
+    ).toEqual(["/bin/check", "{ip}"]));
+});
+
 describe("a mode", () => {
   const moded = `${demo.replace("[[sample]]", () => "[filter.modes.strict]\nfailregex = ['^strict <HOST>$']\n\n[[sample]]")}
 [[sample]]
