@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import { dirname } from "node:path";
 import type { FileStat, Files } from "./index.ts";
+import { libc } from "./libc.ts";
 
 export function realFiles(): Files {
   return {
@@ -40,7 +41,7 @@ export function realFiles(): Files {
     nextData(fd, offset) {
       const SEEK_DATA = 3;
       const at = Number(libc()?.lseek(fd, offset, SEEK_DATA) ?? -1);
-      return at > offset ? at : offset;
+      return Math.max(at, offset);
     },
   };
 }

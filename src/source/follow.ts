@@ -1,0 +1,421 @@
+// One path through all its rotations. Read in this order: what rotated while nobody looked, files that were renamed away and may still
+// be written to, then what stands under the path now. The position in each chunk is enough to go on exactly there after a crash.
+
+import type { FileSpot, Position } from "../core/domain.ts";
+import type { FileStat, System } from "../system/index.ts";
+import type { FileChunk, SourceNotice } from "./index.ts";
+import { openLog } from "./open.ts";
+import { unpack } from "./packed.ts";
+import { locate, type Rotated, siblings } from "./rotated.ts";
+import { startOffset, type TimeOf } from "./start.ts";
+import { createTail, type Tail } from "./tail.ts";
+import { linesOf } from "./unpacked.ts";
+
+type FilePosition = Extract<Position, { kind: "file" }>;
+
+/** A renamed file is read on until nobody has written to it for so long. */
+const DRAIN_MS = 60_000;
+const MOST_DRAINS = 8;
+/** How long a path may hold nothing before it is told: a rotation takes less. */
+const GONE_MS = 5_000;
+
+/** What all follows of a source share. */
+export interface FollowContext {
+  readonly system: System;
+  readonly cap: number;
+  readonly buffer: Buffer;
+  readonly notice: (kind: SourceNotice["kind"], path: string, text: string) => void;
+  /** Where reading of an inode had come to when it was let go: it may turn up again under another name. */
+  readonly finished: Map<string, FileSpot>;
+  /** Is this inode being read under another path? */
+  readonly owned: (key: string, by: Follow) => boolean;
+  /** Does this path answer a pattern by itself? */
+  readonly followed: (path: string) => boolean;
+}
+
+export interface FollowStart {
+  readonly position: FilePosition | undefined;
+  /** Begin with lines of this time; undefined: with everything. */
+  readonly since: number | undefined;
+  readonly timeOf: TimeOf | undefined;
+}
+
+/** Something that is read to its end before the path itself. */
+interface Rest {
+  readonly key: string;
+  next(): Promise<FileChunk[] | undefined>;
+  close(): void;
+}
+
+export const inodeKey = (file: { readonly dev: number; readonly ino: number }): string =>
+  `${file.dev}:${file.ino}`;
+
+export class Follow {
+  patterns: readonly string[] = [];
+  /** Worth a look: an event told so, or the last look did not reach the end. */
+  due = true;
+  live = false;
+  /** Where the path leads through links. */
+  real: string | undefined;
+  #current: Tail | undefined;
+  #drains: { readonly tail: Tail; quietSince: number }[] = [];
+  #rests: Rest[] = [];
+  #known = new Set<string>();
+  #missingSince: number | undefined;
+  #start: FollowStart | undefined;
+  #overlong = 0;
+
+  constructor(
+    readonly path: string,
+    readonly context: FollowContext,
+    start: FollowStart,
+  ) {
+    this.#start = start;
+  }
+
+  get draining(): boolean {
+    return this.#drains.length > 0;
+  }
+
+  get reading(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** Inodes that are read here. */
+  owns(key: string): boolean {
+    if (this.#current !== undefined && inodeKey(this.#current) === key) return true;
+    return (
+      this.#drains.some(({ tail }) => inodeKey(tail) === key) || this.#rests.some((rest) => rest.key === key)
+    );
+  }
+
+  ownsCurrently(key: string): boolean {
+    return this.#current !== undefined && inodeKey(this.#current) === key;
+  }
+
+  /** Reads one piece; undefined when there is nothing to read now. */
+  async step(): Promise<FileChunk[] | undefined> {
+    await this.#look();
+    return (await this.#readDrains()) ?? (await this.#readRests()) ?? this.#readCurrent();
+  }
+
+  close(): void {
+    for (const rest of this.#rests) rest.close();
+    for (const { tail } of this.#drains) this.#letGo(tail);
+    if (this.#current !== undefined) this.#letGo(this.#current);
+    this.#rests = [];
+    this.#drains = [];
+    this.#current = undefined;
+  }
+
+  #letGo(tail: Tail): void {
+    const { finished } = this.context;
+    try {
+      finished.set(inodeKey(tail), tail.spot);
+    } catch {
+      // Its disk may be gone: then there is nothing to come back to.
+    }
+    for (const key of finished.keys()) {
+      if (finished.size <= 256) break;
+      finished.delete(key);
+    }
+    tail.close();
+  }
+
+  /** Does the path still hold what is being read? */
+  async #look(): Promise<void> {
+    const { system, notice } = this.context;
+    const current = this.#current;
+    let stat: FileStat | undefined;
+    try {
+      stat = system.files.stat(this.path);
+    } catch (error) {
+      notice("refused", this.path, (error as Error).message);
+      return;
+    }
+    if (stat === undefined) {
+      this.#missing();
+      return;
+    }
+    if (current !== undefined && current.ino === stat.ino && current.dev === stat.dev) {
+      this.#missingSince = undefined;
+      return;
+    }
+    if (this.context.owned(inodeKey(stat), this)) return;
+    const opened = openLog(system, this.path);
+    if (opened.kind === "absent") return;
+    if (opened.kind === "refused") {
+      notice("refused", this.path, opened.why);
+      return;
+    }
+    this.#missingSince = undefined;
+    this.real = opened.real;
+    const tail = this.#takeUp(opened.fd, opened.stat);
+    if (current !== undefined) {
+      this.#drains.push({ tail: current, quietSince: system.clock.monotonic() });
+      if (this.#drains.length > MOST_DRAINS) this.#letGo(this.#drains.shift()!.tail);
+      this.#current = undefined;
+      this.#catchMissed(tail);
+      notice("rotated", this.path, `${this.path} was rotated; reading on in the new file`);
+    }
+    this.#current = tail;
+    if (current === undefined) await this.#begin(tail);
+    this.#known = new Set(siblings(system, this.path).map(nameKey));
+  }
+
+  /** A file that was let go, or is draining (a link swapped to and fro), is read on where it was left. */
+  #takeUp(fd: number, stat: FileStat): Tail {
+    const { finished, system, cap } = this.context;
+    const key = inodeKey(stat);
+    const drain = this.#drains.find(({ tail }) => inodeKey(tail) === key);
+    if (drain !== undefined) {
+      system.files.close(fd);
+      this.#drains = this.#drains.filter((other) => other !== drain);
+      return drain.tail;
+    }
+    const tail = createTail(system, fd, stat, cap);
+    const spot = finished.get(key);
+    if (spot !== undefined && stat.size >= spot.offset && tail.holds(spot)) tail.seek(spot.offset);
+    finished.delete(key);
+    return tail;
+  }
+
+  #missing(): void {
+    const { system, notice } = this.context;
+    const now = system.clock.monotonic();
+    if (this.#current === undefined) {
+      // Nothing was ever there: told by whoever looks for files.
+      this.#start = { position: this.#start?.position, since: undefined, timeOf: undefined };
+      return;
+    }
+    this.#missingSince ??= now;
+    if (now - this.#missingSince < GONE_MS) return;
+    this.#drains.push({ tail: this.#current, quietSince: now });
+    this.#current = undefined;
+    notice("gone", this.path, `${this.path} is gone; waiting for it to come back`);
+  }
+
+  /** The first file of this path: where to begin in it, and what was missed before it. */
+  async #begin(tail: Tail): Promise<void> {
+    const { notice } = this.context;
+    const start = this.#start;
+    this.#start = undefined;
+    notice("opened", this.path, `reading ${this.path}`);
+    if (start === undefined || tail.offset > 0) return;
+    const { position } = start;
+    if (position === undefined) {
+      if (start.since !== undefined)
+        tail.seek(startOffset(this.context.system, this.path, start.since, start.timeOf));
+      return;
+    }
+    for (const spot of position.rest ?? []) await this.#queueRest(spot, false);
+    if (tail.ino === position.ino && tail.stat().size >= position.offset && tail.holds(position)) {
+      tail.seek(position.offset);
+      return;
+    }
+    if (await this.#queueRest(position, true))
+      notice(
+        "rotated",
+        this.path,
+        `${this.path} was rotated while nobody read it; its old file is read to the end first`,
+      );
+    else if (position.offset > 0)
+      notice("rotated", this.path, `${this.path} is not the file that was read before, and that one is gone`);
+  }
+
+  /** Queues what follows `spot` in the file that holds it now and, where asked, the whole of later rotations. */
+  async #queueRest(spot: FileSpot, later: boolean): Promise<boolean> {
+    const { system } = this.context;
+    const found = await locate(system, this.path, spot);
+    if (found === undefined) return false;
+    this.#rests.push(this.#openRest(found, spot));
+    if (later) {
+      const all = siblings(system, this.path);
+      const newer = all.filter(
+        (one) => one.path !== found.path && one.stat.mtimeMs > found.stat.mtimeMs && this.#isOurs(one),
+      );
+      for (const one of newer) this.#rests.push(this.#openRest(one, undefined));
+    }
+    return true;
+  }
+
+  /** Two rotations between two looks: the file in between was never seen under the path. */
+  #catchMissed(next: Tail): void {
+    for (const one of siblings(this.context.system, this.path)) {
+      const known = this.#known.has(nameKey(one)) || this.context.finished.has(inodeKey(one.stat));
+      if (one.packing !== undefined || known || one.stat.ino === next.ino || !this.#isOurs(one)) continue;
+      this.#rests.push(this.#openRest(one, undefined));
+    }
+  }
+
+  /** A rotation of this path that nobody reads yet, under whatever name. */
+  #isOurs(rotated: Rotated): boolean {
+    const key = inodeKey(rotated.stat);
+    return !this.owns(key) && !this.context.owned(key, this) && !this.context.followed(rotated.path);
+  }
+
+  #openRest(rotated: Rotated, spot: FileSpot | undefined): Rest {
+    const { system, cap, buffer, notice } = this.context;
+    const identity = spot ?? { dev: rotated.stat.dev, ino: rotated.stat.ino, offset: 0, fingerprint: "" };
+    if (rotated.packing !== undefined) {
+      const stream = linesOf(unpack(system, rotated.path, rotated.packing), { cap, from: identity.offset });
+      return {
+        key: inodeKey(rotated.stat),
+        next: async () => {
+          try {
+            const { done, value } = await stream.next();
+            if (done === true) return undefined;
+            this.#count(value.overlong);
+            const { dev, ino } = identity;
+            const after = { dev, ino, offset: value.end, fingerprint: value.fingerprint };
+            return [this.#chunk(value.text, value.offset, after, [])];
+          } catch (error) {
+            notice("gone", this.path, `${rotated.path}: ${(error as Error).message}`);
+            return undefined;
+          }
+        },
+        close: () => void stream.return(undefined),
+      };
+    }
+    const opened = openLog(system, rotated.path);
+    if (opened.kind !== "open") return { key: "", next: async () => undefined, close: () => undefined };
+    const tail = createTail(system, opened.fd, opened.stat, cap);
+    tail.seek(identity.offset);
+    const close = () => this.#letGo(tail);
+    return {
+      key: inodeKey(opened.stat),
+      next: async () => {
+        for (;;) {
+          const read = tail.read(buffer);
+          this.#count(read.overlong);
+          // Positions keep the identity they began with: a copy goes on where the original was left.
+          if (read.pieces.length > 0)
+            return read.pieces.map((piece) =>
+              this.#chunk(
+                piece.text,
+                piece.offset,
+                { ...piece.after, dev: identity.dev, ino: identity.ino },
+                [],
+              ),
+            );
+          if (read.state !== "more") {
+            close();
+            return undefined;
+          }
+        }
+      },
+      close,
+    };
+  }
+
+  async #readRests(): Promise<FileChunk[] | undefined> {
+    for (let rest = this.#rests[0]; rest !== undefined; rest = this.#rests[0]) {
+      const chunks = await rest.next();
+      if (chunks !== undefined) return chunks;
+      this.#rests.shift();
+    }
+    return undefined;
+  }
+
+  async #readDrains(): Promise<FileChunk[] | undefined> {
+    const now = this.context.system.clock.monotonic();
+    for (const drain of [...this.#drains]) {
+      const { tail } = drain;
+      const chunks = await this.#readTail(tail, this.#newest(tail));
+      if (chunks !== undefined) {
+        drain.quietSince = now;
+        return chunks;
+      }
+      if (now - drain.quietSince > DRAIN_MS) {
+        this.#drains = this.#drains.filter((other) => other !== drain);
+        this.#letGo(tail);
+      }
+    }
+    return undefined;
+  }
+
+  /** A late line of an old file must not set the position back: the newest file begun is the position, older ones its rest. */
+  #newest(reading: Tail): { readonly main: Tail; readonly older: readonly Tail[] } {
+    const all = [
+      ...this.#drains.map(({ tail }) => tail),
+      ...(this.#current === undefined ? [] : [this.#current]),
+    ];
+    const main = all.findLast((tail) => tail === reading || tail.begun) ?? reading;
+    return { main, older: all.slice(0, all.indexOf(main)) };
+  }
+
+  async #readCurrent(): Promise<FileChunk[] | undefined> {
+    const tail = this.#current;
+    if (tail === undefined) return undefined;
+    const chunks = await this.#readTail(tail, this.#newest(tail));
+    if (chunks === undefined) this.live = true;
+    return chunks;
+  }
+
+  async #readTail(
+    tail: Tail,
+    { main, older }: { readonly main: Tail; readonly older: readonly Tail[] },
+  ): Promise<FileChunk[] | undefined> {
+    for (;;) {
+      const read = tail.read(this.context.buffer);
+      this.#count(read.overlong);
+      if (read.state === "changed") {
+        await this.#truncated(tail);
+        if (this.#rests.length > 0) return this.#readRests();
+        continue;
+      }
+      if (read.pieces.length > 0) {
+        const rest = older.filter((other) => other !== tail).map((other) => other.spot);
+        const chunks = read.pieces.map(({ text, offset, after }) =>
+          main === tail
+            ? this.#chunk(text, offset, after, rest)
+            : this.#chunk(text, offset, main.spot, [...rest, after], tail.ino),
+        );
+        if (read.state === "end" && tail === this.#current) this.live = true;
+        return chunks;
+      }
+      if (read.state === "end") return undefined;
+    }
+  }
+
+  /** copytruncate: what had not been read yet stands in the copy, if there is one. */
+  async #truncated(tail: Tail): Promise<void> {
+    const { notice } = this.context;
+    const spot = tail.spot;
+    tail.seek(0);
+    await this.#queueRest(spot, false);
+    notice("rotated", this.path, `${this.path} was truncated; reading it from the start`);
+  }
+
+  #chunk(
+    text: string,
+    offset: number,
+    after: FileSpot,
+    rest: readonly FileSpot[],
+    ino = after.ino,
+  ): FileChunk {
+    const { path, patterns } = this;
+    return {
+      kind: "file",
+      path,
+      patterns,
+      text,
+      offset,
+      ino,
+      live: this.live,
+      after: { kind: "file", path, ...after, ...(rest.length === 0 ? {} : { rest }) },
+    };
+  }
+
+  #count(overlong: number): void {
+    if (overlong === 0) return;
+    this.#overlong += overlong;
+    const { cap, notice } = this.context;
+    const lines = this.#overlong === 1 ? "1 line is" : `${this.#overlong} lines are`;
+    notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
+  }
+}
+
+function nameKey(rotated: Rotated): string {
+  return `${inodeKey(rotated.stat)}:${rotated.stat.size}`;
+}

@@ -1,0 +1,80 @@
+// What logrotate compressed, as a stream of bytes: gzip and zstd by ourselves, xz and bzip2 through their programs. Reads a piece at a
+// time, so that the size of what comes out does not matter.
+
+import { Readable, type Transform } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import type { System } from "../system/index.ts";
+
+const PIECE = 64 * 1024;
+
+export type Packing = "gz" | "zst" | "xz" | "bz2";
+
+export function packingOf(path: string): Packing | undefined {
+  const [, ending] = /\.(gz|zst|xz|bz2)$/.exec(path) ?? [];
+  return ending as Packing | undefined;
+}
+
+/** The decompressed bytes in order. Throws where the file is damaged or cut off, after what could be read. */
+export function unpack(system: System, path: string, packing: Packing): AsyncIterable<Uint8Array> {
+  switch (packing) {
+    case "gz":
+      return through(system, path, createGunzip());
+    case "zst":
+      return through(system, path, createZstdDecompress());
+    case "xz":
+      return byProgram(system, path, ["xz", "-dc", "--", path]);
+    case "bz2":
+      return byProgram(system, path, ["bzip2", "-dc", "--", path]);
+  }
+}
+
+/** The bytes of a file as they are, a piece at a time. */
+export function* rawPieces(system: System, path: string): Generator<Buffer> {
+  const fd = system.files.open(path, "r");
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(PIECE);
+      const read = system.files.read(fd, piece, 0, PIECE, null);
+      if (read === 0) return;
+      yield piece.subarray(0, read);
+    }
+  } finally {
+    system.files.close(fd);
+  }
+}
+
+async function* through(system: System, path: string, transform: Transform): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(rawPieces(system, path), { objectMode: false });
+  source.on("error", (error) => transform.destroy(error));
+  const out: AsyncIterable<Uint8Array> = source.pipe(transform);
+  try {
+    yield* out;
+  } finally {
+    source.destroy();
+    transform.destroy();
+  }
+}
+
+async function* byProgram(
+  system: System,
+  path: string,
+  command: readonly string[],
+): AsyncGenerator<Uint8Array> {
+  const child = system.programs.start(command);
+  const complaint = collectText(child.stderr);
+  try {
+    yield* child.stdout;
+    const code = await child.exited;
+    if (code !== 0) throw new Error(`${path}: ${command[0]} ended with ${code}: ${(await complaint).trim()}`);
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+async function collectText(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const piece of stream) {
+    if (text.length < 1000) text += Buffer.from(piece).toString("utf8");
+  }
+  return text;
+}

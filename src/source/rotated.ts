@@ -1,0 +1,104 @@
+// Finds again what a path held before: the rest of a log that was renamed, copied or compressed since a position was noted. First the
+// same inode under another name in the directory, then a copy that has the same text before the position, then a compressed one.
+
+import { basename, dirname } from "node:path";
+import type { FileSpot } from "../core/domain.ts";
+import type { FileStat, System } from "../system/index.ts";
+import { openLog } from "./open.ts";
+import { type Packing, packingOf, unpack } from "./packed.ts";
+import { createTail, fingerprint, MARK } from "./tail.ts";
+
+export interface Rotated {
+  readonly path: string;
+  readonly stat: FileStat;
+  readonly packing: Packing | undefined;
+}
+
+/** Compressed candidates that are looked into, newest first: each costs unpacking up to the position. */
+const MOST_UNPACKED = 4;
+/** Names of a directory that are looked at for an inode. */
+const MOST_NAMES = 5_000;
+
+/** `auth.log.1`, `auth.log-20261121.gz`, `auth.log.old`; and `access-20261121.log` for `access.log`. Oldest first. */
+export function siblings(system: System, path: string): readonly Rotated[] {
+  const base = basename(path);
+  return look(system, path, (name) => isRotatedName(base, name)).sort(
+    (a, b) => a.stat.mtimeMs - b.stat.mtimeMs,
+  );
+}
+
+export function isRotatedName(base: string, name: string): boolean {
+  const plain = name.replace(/\.(?:gz|zst|xz|bz2)$/, "");
+  const stamp = /^[.\-_~](?:\d[\dT:._-]*|old|bak|prev|orig)$/;
+  if (plain.startsWith(base)) return stamp.test(plain.slice(base.length));
+  const dot = base.lastIndexOf(".");
+  if (dot <= 0) return false;
+  const [stem, ending] = [base.slice(0, dot), base.slice(dot)];
+  return (
+    plain.startsWith(stem) && plain.endsWith(ending) && stamp.test(plain.slice(stem.length, -ending.length))
+  );
+}
+
+/** Where reading goes on behind `spot`; undefined when it is nowhere any more. The path itself is not looked at. */
+export async function locate(system: System, path: string, spot: FileSpot): Promise<Rotated | undefined> {
+  const base = basename(path);
+  const same = look(system, path, (name) => name !== base).find(({ stat }) => stat.ino === spot.ino);
+  if (same !== undefined && (same.packing !== undefined || holds(system, same, spot))) return same;
+  if (spot.offset === 0) return undefined;
+  const newest = [...siblings(system, path)].reverse();
+  const copy = newest.find(
+    (one) => one.packing === undefined && one.stat.size >= spot.offset && holds(system, one, spot),
+  );
+  if (copy !== undefined) return copy;
+  for (const one of newest.filter(({ packing }) => packing !== undefined).slice(0, MOST_UNPACKED)) {
+    if (await packedHolds(system, one, spot)) return one;
+  }
+  return undefined;
+}
+
+function look(system: System, path: string, wanted: (name: string) => boolean): Rotated[] {
+  const directory = dirname(path);
+  try {
+    return system.files
+      .readdir(directory)
+      .filter(wanted)
+      .slice(0, MOST_NAMES)
+      .flatMap((name) => {
+        const full = `${directory === "/" ? "" : directory}/${name}`;
+        const stat = system.files.lstat(full);
+        return stat?.kind === "file" ? [{ path: full, stat, packing: packingOf(full) }] : [];
+      });
+  } catch {
+    return [];
+  }
+}
+
+function holds(system: System, rotated: Rotated, spot: FileSpot): boolean {
+  const opened = openLog(system, rotated.path);
+  if (opened.kind !== "open") return false;
+  const tail = createTail(system, opened.fd, opened.stat, MARK);
+  try {
+    return tail.holds(spot);
+  } catch {
+    return false;
+  } finally {
+    tail.close();
+  }
+}
+
+async function packedHolds(system: System, rotated: Rotated, spot: FileSpot): Promise<boolean> {
+  if (rotated.packing === undefined) return false;
+  let at = 0;
+  let mark: Buffer = Buffer.alloc(0);
+  try {
+    for await (const piece of unpack(system, rotated.path, rotated.packing)) {
+      const wanted = piece.subarray(0, Math.max(0, spot.offset - at));
+      mark = Buffer.concat([mark, wanted]).subarray(-MARK);
+      at += piece.length;
+      if (at >= spot.offset) return fingerprint(mark) === spot.fingerprint;
+    }
+  } catch {
+    // Damaged or cut off before the position: not the one.
+  }
+  return false;
+}
