@@ -76,7 +76,7 @@ export interface Enforcer {
   ban(jail: JailName, bans: readonly Standing[]): Promise<Enforced>;
   /** Looks at these targets: lets go those that should not stand (kept where another jail holds a shared one). */
   unban(jail: JailName, targets: readonly Target[]): Promise<Enforced>;
-  /** "remove" takes away the jail's place with all its bans; "keep" leaves the firewall as it is and only forgets the jail. */
+  /** "remove" takes away the jail's place with all its bans; "keep" leaves its bans to their ends and lets the place go with the last of them. */
   stop(jail: JailName, how: "remove" | "keep"): Promise<Enforced>;
   /** Reads what stands and brings it to what should; all jails when none is named. */
   verify(jail?: JailName): Promise<Enforced>;
@@ -105,6 +105,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     JailName,
     { readonly at: number; readonly took: number; readonly value: Drops | undefined }
   >();
+  /** Jails that are gone from the configuration while their bans last. */
+  const lingering = new Set<JailName>();
   let closed = false;
   let cancelLook: (() => void) | undefined;
   let cancelVerify: (() => void) | undefined;
@@ -189,6 +191,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     const answers = new Map<string, ReturnType<typeof steps.look>>();
     const results: Enforced[] = [];
     for (const lane of which) results.push(await lane.verify(answers));
+    await letGo();
     return joined(results);
   }
 
@@ -196,15 +199,30 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     return jails.get(name)?.lanes ?? [];
   }
 
+  const stillWanted = (name: JailName): boolean =>
+    wanted.standing(name)[Symbol.iterator]().next().done !== true;
+
+  async function remove(name: JailName): Promise<Enforced> {
+    const mine = lanesOf(name);
+    jails.delete(name);
+    drops.delete(name);
+    lingering.delete(name);
+    return joined(await Promise.all(mine.map((lane) => leave(lane, name))));
+  }
+
+  async function letGo(): Promise<void> {
+    for (const name of lingering) if (!stillWanted(name)) await remove(name);
+  }
+
   return {
     async start(jail) {
+      lingering.delete(jail.name);
       const before = jails.get(jail.name)?.lanes ?? [];
       const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupFor(jail, use) }));
       jails.set(jail.name, { lanes: now.map((one) => one.lane) });
       const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup)));
       // The new place stands (or is being retried) before the old one goes.
-      for (const lane of before)
-        if (!now.some((one) => one.lane === lane)) await leave(lane, jail.name, "remove");
+      for (const lane of before) if (!now.some((one) => one.lane === lane)) await leave(lane, jail.name);
       lookSoon();
       verifySoon(verifyEveryMs);
       return joined(results);
@@ -214,13 +232,16 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     },
     async unban(name, targets) {
       const asked = targets.map((target) => ({ target }));
-      return joined(await Promise.all(lanesOf(name).map((lane) => lane.settle(asked, name))));
+      const result = joined(await Promise.all(lanesOf(name).map((lane) => lane.settle(asked, name))));
+      if (lingering.has(name)) await letGo();
+      return result;
     },
     async stop(name, how) {
-      const mine = lanesOf(name);
-      jails.delete(name);
-      drops.delete(name);
-      return joined(await Promise.all(mine.map((lane) => leave(lane, name, how))));
+      if (how === "keep" && stillWanted(name)) {
+        lingering.add(name);
+        return { faults: [], refused: [] };
+      }
+      return remove(name);
     },
     async verify(name) {
       return verifyAll(name === undefined ? [...lanes.values()] : lanesOf(name));
@@ -264,8 +285,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     },
   };
 
-  async function leave(lane: Lane, name: JailName, how: "remove" | "keep"): Promise<Enforced> {
-    const result = await lane.leave(name, how);
+  async function leave(lane: Lane, name: JailName): Promise<Enforced> {
+    const result = await lane.leave(name);
     if (lane.empty) for (const [key, one] of lanes) if (one === lane) lanes.delete(key);
     return result;
   }

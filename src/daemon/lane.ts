@@ -28,7 +28,8 @@ export interface LaneOptions {
 export interface Lane {
   /** A jail comes in, or comes again with other settings. */
   join(setup: JailSetup): Promise<Enforced>;
-  leave(jail: JailName, how: "remove" | "keep"): Promise<Enforced>;
+  /** Takes away what only this jail holds, and with the last jail the place. */
+  leave(jail: JailName): Promise<Enforced>;
   settle(asked: readonly Asked[], jail: JailName): Promise<Enforced>;
   verify(answers: Answers): Promise<Enforced>;
   /** Makes the place anew and fills it. */
@@ -185,7 +186,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       return { ...one, standing: undefined };
     });
     if (!made) {
-      const fault = await make();
+      const fault = waitsFor() ?? (await bringUp());
       if (fault !== undefined) {
         for (const one of able) failed.set(targetKey(one.target), one.target);
         return { faults: [...faults, fault], refused };
@@ -258,6 +259,18 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     made = true;
     return undefined;
   }
+
+  /** Makes the place and brings what stands there to what should. */
+  async function bringUp(): Promise<Fault | undefined> {
+    const fault = await make();
+    if (fault !== undefined) return fault;
+    failed.clear();
+    return canList() ? compare(new Map(), false) : fill(allWanted().map(({ target }) => ({ target })));
+  }
+
+  /** What the place failed with, as long as its pause has not passed: a storm of bans must not become a storm of attempts. */
+  const waitsFor = (): Fault | undefined =>
+    trouble?.next !== undefined && clock() < trouble.next ? trouble.fault : undefined;
 
   async function list(answers: Answers): Promise<Found[] | undefined | Fault> {
     const mine = setup();
@@ -379,28 +392,26 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
 
   function putOff(fault: Fault): void {
     const now = clock();
-    const attempts = (trouble?.attempts ?? 0) + 1;
-    const pause = pausesMs[Math.min(attempts, pausesMs.length) - 1] ?? 60_000;
-    const first = trouble === undefined || trouble.fault.what !== fault.what;
-    trouble = { fault, since: trouble?.since ?? now, attempts, next: now + pause };
-    if (first) for (const problem of problems(undefined)) news.problem(problem, false);
-    cancelRetry?.();
-    if (closed) return;
-    cancelRetry = system.clock.after(pause, () => {
-      cancelRetry = undefined;
-      void serially(retry);
-    });
+    const told = trouble?.fault.what;
+    // Failures on the way to the next try neither count nor put it off further.
+    if (trouble !== undefined && cancelRetry !== undefined) trouble = { ...trouble, fault };
+    else {
+      const attempts = (trouble?.attempts ?? 0) + 1;
+      const pause = pausesMs[Math.min(attempts, pausesMs.length) - 1] ?? 60_000;
+      trouble = { fault, since: trouble?.since ?? now, attempts, next: now + pause };
+      if (!closed)
+        cancelRetry = system.clock.after(pause, () => {
+          cancelRetry = undefined;
+          void serially(retry);
+        });
+    }
+    if (told !== fault.what) for (const problem of problems(undefined)) news.problem(problem, false);
   }
 
   async function retry(): Promise<void> {
     if (closed || members.size === 0) return;
     if (!made) {
-      if ((await make()) !== undefined) return;
-      failed.clear();
-      const fault = canList()
-        ? await compare(new Map(), false)
-        : await fill(allWanted().map(({ target }) => ({ target })));
-      if (fault === undefined) recovered();
+      if ((await bringUp()) === undefined) recovered();
       return;
     }
     const again = [...failed.values()].map((target) => ({ target }));
@@ -449,19 +460,17 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
         return fine;
       });
     },
-    leave(jail, how) {
+    leave(jail) {
       return serially(async () => {
         const leaving = members.get(jail);
         if (leaving === undefined) return fine;
         const loose = action.shared || action.leavesBans === true;
-        const theirs =
-          how === "remove" && loose ? [...wanted.standing(jail)].map(({ target }) => ({ target })) : [];
+        const theirs = loose ? [...wanted.standing(jail)].map(({ target }) => ({ target })) : [];
         members.delete(jail);
         if (members.size === 0) {
           cancelRetry?.();
           failed.clear();
           trouble = undefined;
-          if (how === "keep") return fine;
           made = false;
           const unbans =
             action.leavesBans === true && theirs.length > 0
@@ -482,7 +491,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     verify(answers) {
       return serially(async () => {
         if (members.size === 0 || closed) return fine;
-        const fault = made ? await compare(answers, true) : await make();
+        const fault = made ? await compare(answers, true) : (waitsFor() ?? (await bringUp()));
         if (fault === undefined && failed.size === 0) recovered();
         return { faults: fault === undefined ? [] : [fault], refused: [] };
       });

@@ -36,7 +36,7 @@ interface Waiting {
 const acked = /elements = \{ 0x([0-9a-f]{8}) \}|[^\n]*datatype mark \([^\n]*\n/g;
 const marked = /(?:^|\n)f2b-mark-(\d+)\n/g;
 const timeLimitMs = 15_000;
-const mostTries = 3;
+const mostTries = 5;
 /** What one child may say before it is taken for mad. */
 const mostOutput = 1 << 24;
 /** An interactive nft remembers every line it was given: after so many characters it is replaced at the next quiet moment. */
