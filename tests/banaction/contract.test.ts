@@ -189,9 +189,6 @@ const places: readonly Place[] = [
           name: "route",
           make: () => {
             const space = namespace("route");
-            space.must("ip", "link", "add", "d0", "type", "dummy");
-            space.must("ip", "addr", "add", "203.0.113.1/24", "dev", "d0");
-            space.must("ip", "link", "set", "d0", "up");
             space.must("ip", "route", "add", "blackhole", "203.0.113.200/32");
             return { system: space.system(), close: space.remove };
           },
@@ -522,8 +519,8 @@ describe("print", () => {
     const steps = createSteps(system);
     expect(await steps.run(allSteps(action, setup("print")))).toBeUndefined();
     expect(system.commands).toEqual([]);
-    expect(system.said.map(({ text }) => text)[1]).toBe(
-      "dry run: [sshd] would ban 192.0.2.1 for 600 s (tcp, 22, 8000-8010, drop)",
+    expect(system.said.map(({ text }) => text)[1]).toMatch(
+      /^dry run: \[sshd\] would ban 192\.0\.2\.1 for 5\d\d s \(tcp, 22, 8000-8010, drop\)$/,
     );
   });
 });
