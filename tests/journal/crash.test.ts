@@ -3,11 +3,13 @@
 // was done, at least up to what was acknowledged (after kill -9: up to what was written).
 
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import type { JournalRecord } from "../../src/core/domain.ts";
 import { apply, createState } from "../../src/core/state.ts";
 import { openJournal } from "../../src/journal/journal.ts";
+import type { Files } from "../../src/system/index.ts";
 import { type Survives, type TestDisk, testDisk } from "../support/files.ts";
-import { banned, checkpoint, dump, start, unbanned } from "../support/records.ts";
+import { anyRecord, banned, checkpoint, dump, start, unbanned } from "../support/records.ts";
 import { fakeSystem } from "../support/system.ts";
 
 const directory = "/var/lib/f2b";
@@ -25,7 +27,7 @@ type Step =
   | { readonly records: readonly JournalRecord[] }
   | "compact"
   | "wait"
-  | { readonly trouble: "flush" | "write"; readonly code: string };
+  | { readonly trouble: keyof Files; readonly code: string };
 
 const grow: Step[] = Array.from({ length: 4 }, (_, i) => ({
   records: [banned(`198.51.100.${i}`, { since: start + 100 + i })],
@@ -127,7 +129,7 @@ const emptyTruth = (): Truth => ({ after: [], written: 0, acknowledged: 0, degra
 
 /** How far the run had come, by what is found; fails when it is no first part at all, or one that is too short. */
 function judge(disk: TestDisk, truth: Truth, least: number, what: string): void {
-  const system = { ...fakeSystem({ now: start + 1000 }), files: disk.files };
+  const system = { ...fakeSystem({ now: start + 30 * 86_400_000 }), files: disk.files };
   const opened = openJournal({ system, directory, dbpurgeage: "forever", uid: 0 });
   if (!opened.ok) throw new Error(`${what}: ${JSON.stringify(opened.faults)}`);
   const found = dump(opened.value.state);
@@ -186,3 +188,72 @@ for (const [name, steps] of [
     console.log(`${name}: ${calls} calls to the disk, ${tried} crashes, nothing lost`);
   }, 60_000);
 }
+
+test("any one call that fails, with any error, loses nothing: the journal is well again by itself", async () => {
+  const whole = testDisk();
+  await run(whole, script, emptyTruth());
+  let tried = 0;
+  for (let at = 1; at <= whole.calls; at++) {
+    for (const code of ["EIO", "ENOSPC", "EMFILE"]) {
+      const disk = testDisk();
+      disk.failAt(at, code);
+      const truth = emptyTruth();
+      await run(disk, [...script, "wait"], truth);
+      const what = `${code} at call ${at}, ${whole.log[at - 1]}`;
+      judge(disk.after({ kind: "power", names: false, torn: 0 }), truth, truth.after.length - 1, what);
+      tried++;
+    }
+  }
+  console.log(`${tried} single failures, nothing lost`);
+}, 60_000);
+
+test("runs of any kind, with failures and a crash anywhere, lose nothing that was acknowledged", async () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.array(anyRecord, { minLength: 1, maxLength: 3 }).map((records): Step => ({ records })),
+    },
+    fc.constantFrom<Step>("compact", "wait"),
+    fc.record({
+      trouble: fc.constantFrom(
+        "flush" as const,
+        "write" as const,
+        "fsync" as const,
+        "rename" as const,
+        "open" as const,
+        "fsyncDirectory" as const,
+        "ftruncate" as const,
+      ),
+      code: fc.constantFrom("EIO", "ENOSPC"),
+    }),
+  );
+  const survives: fc.Arbitrary<Survives> = fc.oneof(
+    fc.constant<Survives>({ kind: "kill" }),
+    fc.record({
+      kind: fc.constant("power" as const),
+      names: fc.boolean(),
+      torn: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 3, maxLength: 25 }),
+      fc.integer({ min: 1, max: 150 }),
+      fc.constantFrom("before" as const, "half" as const, "after" as const),
+      survives,
+      async (steps, at, effect, found) => {
+        const disk = testDisk();
+        disk.crashAt(at, effect);
+        const truth = emptyTruth();
+        await run(disk, steps, truth);
+        judge(
+          disk.after(found),
+          truth,
+          found.kind === "kill" && !truth.degraded ? truth.written : truth.acknowledged,
+          "a run",
+        );
+      },
+    ),
+    { numRuns: 1500 },
+  );
+}, 120_000);

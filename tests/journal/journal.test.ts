@@ -123,6 +123,15 @@ describe("keeping", () => {
   });
 });
 
+test("closing puts on disk what nobody waited for", () => {
+  const one = machine();
+  const { journal } = open(one);
+  journal.checkpoint(checkpoint(start + 7));
+  journal.close();
+  const { state } = open(machine(one.disk.after({ kind: "power", names: false, torn: 0 })));
+  expect(state.checkpoint?.at).toBe(start + 7);
+});
+
 describe("compaction", () => {
   test("keeps the state and drops what is over", async () => {
     const one = machine();
@@ -400,6 +409,19 @@ describe("a journal that was hurt", () => {
     const again = open(machine(disk));
     expect(again.damage).toEqual([]);
     expect(dump(again.state)).toBe(dump(state));
+  });
+
+  test("by a missing last line feed only: nothing is lost, and what comes next is not glued to it", () => {
+    const one = machine();
+    const first = open(one);
+    void first.keep(banned("192.0.2.1"));
+    const whole = one.disk.bytes(path) ?? Buffer.alloc(0);
+    const disk = one.disk.after({ kind: "kill" });
+    disk.put(path, whole.subarray(0, -1));
+    void open(machine(disk)).keep(banned("192.0.2.2"));
+    const { state, damage } = open(machine(disk.after({ kind: "kill" })));
+    expect(countLive(state)).toBe(2);
+    expect(damage).toEqual([]);
   });
 
   test("and that cannot be copied yet: the damage stays until it can", async () => {

@@ -36,6 +36,8 @@ export interface TestDisk {
   crashAt(at: number, effect: "before" | "half" | "after"): void;
   /** Fails calls of this kind from the `from`th on (1 is the next), `times` of them. */
   fail(call: keyof Files, code: string, times?: number, from?: number): void;
+  /** Fails call number `at` (1 is the next), whichever it is. */
+  failAt(at: number, code: string): void;
   heal(): void;
   /** Bytes that all files together may hold. */
   capacity: number;
@@ -65,6 +67,7 @@ export function testDisk(
   let nextFd = 3;
   let calls = 0;
   let crash: { at: number; effect: "before" | "half" | "after" } | undefined;
+  let failing: { readonly at: number; readonly code: string } | undefined;
   let dead = false;
   let failures: { call: string; code: string; times: number; from: number }[] = [];
   const log: string[] = [];
@@ -99,6 +102,7 @@ export function testDisk(
       dead = true;
       throw new Crash(`died ${dies} ${name} ${what}`);
     }
+    if (calls === failing?.at) throw errno(failing.code, `${name} ${what}`);
     const failure = failures.find((one) => one.call === name);
     if (failure !== undefined && --failure.from < 1 && failure.times-- > 0)
       throw errno(failure.code, `${name} ${what}`);
@@ -242,6 +246,9 @@ export function testDisk(
     },
     fail(name, code, times = 1, from = 1) {
       failures.push({ call: name, code, times, from });
+    },
+    failAt(at, code) {
+      failing = { at: calls + at, code };
     },
     heal() {
       failures = [];
