@@ -17,17 +17,21 @@ import {
 } from "../support/lab.ts";
 
 const firewalls = [
-  { banaction: "nftables", needs: ["nft"] },
-  { banaction: "iptables-ipset", needs: ["iptables", "ipset"] },
-  { banaction: "iptables", needs: ["iptables"] },
+  { name: "nftables", banaction: '"nftables"', needs: ["nft"] },
+  {
+    name: "iptables with ipset",
+    banaction: '{ name = "iptables", ipset = true }',
+    needs: ["iptables", "ipset"],
+  },
+  { name: "plain iptables", banaction: '{ name = "iptables", ipset = false }', needs: ["iptables"] },
 ] as const;
 
-for (const { banaction, needs } of firewalls) {
+for (const { name, banaction, needs } of firewalls) {
   const able = ableTo(
-    labMissing(["sshd", "ssh", "sshpass", "python3", ...needs]),
-    `brute force against ${banaction}`,
+    labMissing(["sshd", "ssh", "sshpass", "python3", "rsyslogd", "unshare", ...needs]),
+    `brute force against ${name}`,
   );
-  describe.skipIf(!able)(`a real brute force against ${banaction}`, () => {
+  describe.skipIf(!able)(`a real brute force against ${name}`, () => {
     let lab: Lab;
     let daemon: RunningDaemon;
     beforeAll(async () => {
@@ -36,7 +40,7 @@ for (const { banaction, needs } of firewalls) {
       await startSshd(lab, log);
       const files = configure(
         lab,
-        `[defaults]\nbanaction = "${banaction}"\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 3\nfindtime = "10m"\nbantime = "6s"\n`,
+        `[defaults]\nbanaction = ${banaction}\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 3\nfindtime = "10m"\nbantime = "6s"\n`,
       );
       daemon = await startDaemon(lab, files);
     }, 60_000);

@@ -145,39 +145,49 @@ export function openLab(clientCount = 2): Lab {
     clients,
     close() {
       for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
+      // What they started in turn (rsyslogd, sshd's sessions) lives in our namespaces only.
+      for (const namespace of namespaces) {
+        const pids = spawnSync("ip", ["netns", "pids", namespace], { encoding: "utf8" })
+          .stdout.split("\n")
+          .filter((pid) => pid !== "");
+        for (const pid of pids) process.kill(Number(pid), "SIGKILL");
+      }
       for (const namespace of namespaces) spawnSync("ip", ["netns", "del", namespace]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-/** A real OpenSSH server that logs to `log` by its own -E (lines without a syslog header), or to syslog when `log` is undefined. */
-export async function startSshd(lab: Lab, log: string | undefined): Promise<ChildProcess> {
+/** A /dev of its own with a private /dev/log, so that the machine's syslog is not touched; then runs the rest of the words. */
+const privateDev = `mount -t tmpfs tmpfs /dev && cd /dev && mknod -m 666 null c 1 3 && mknod -m 666 zero c 1 5 && mknod -m 666 random c 1 8 &&
+mknod -m 666 urandom c 1 9 && mknod -m 666 tty c 5 0 && mkdir pts && mount -t devpts devpts pts -o newinstance,ptmxmode=0666 && ln -s pts/ptmx ptmx &&
+ln -s /proc/self/fd fd && exec "$0" "$@"`;
+
+/** A real OpenSSH server that logs through a real rsyslog to `log`, in a mount namespace of their own. */
+export async function startSshd(lab: Lab, log: string): Promise<ChildProcess> {
   const key = join(lab.directory, "hostkey");
   if (!existsSync(key)) must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
   mkdirSync("/run/sshd", { recursive: true });
   const config = join(lab.directory, "sshd_config");
   writeFileSync(
     config,
-    [
-      `HostKey ${key}`,
-      "Port 22",
-      "PasswordAuthentication yes",
-      "KbdInteractiveAuthentication no",
-      "UsePAM no",
-      "PidFile none",
-      "LogLevel INFO",
-      "MaxStartups 100:30:200",
-      "UseDNS no",
-      "",
-    ].join("\n"),
+    `HostKey ${key}\nPort 22\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nUsePAM no\nPidFile none\nLogLevel INFO\nMaxStartups 100:30:200\nUseDNS no\n`,
   );
+  const rsyslog = join(lab.directory, "rsyslog.conf");
+  writeFileSync(
+    rsyslog,
+    `module(load="imuxsock")\nglobal(workDirectory="${lab.directory}")\n$ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat\n*.* action(type="omfile" file="${log}" fileCreateMode="0600")\n`,
+  );
+  writeFileSync(log, "");
   const child = lab.server.start([
-    "/usr/sbin/sshd",
-    "-D",
-    "-f",
-    config,
-    ...(log === undefined ? [] : ["-E", log]),
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    privateDev,
+    "sh",
+    "-c",
+    `rsyslogd -n -f ${rsyslog} -i ${join(lab.directory, "rsyslog.pid")} & while ! [ -S /dev/log ]; do sleep 0.05; done; exec /usr/sbin/sshd -D -f ${config}`,
   ]);
   await until("sshd listens", () => lab.server.run(["ss", "-ltn"]).stdout.includes(":22 "));
   return child;
