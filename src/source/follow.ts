@@ -5,7 +5,7 @@ import type { FileSpot, Position } from "../core/domain.ts";
 import type { FileStat, System } from "../system/index.ts";
 import type { FileChunk, SourceNotice } from "./index.ts";
 import { openLog } from "./open.ts";
-import { unpack } from "./packed.ts";
+import { type Packing, unpack } from "./packed.ts";
 import { locate, type Rotated, siblings } from "./rotated.ts";
 import { startOffset, type TimeOf } from "./start.ts";
 import { createTail, type Tail } from "./tail.ts";
@@ -96,7 +96,7 @@ export class Follow {
   /** Reads one piece; undefined when there is nothing to read now. */
   async step(): Promise<FileChunk[] | undefined> {
     await this.#look();
-    return (await this.#readDrains()) ?? (await this.#readRests()) ?? this.#readCurrent();
+    return (await this.#readRests()) ?? (await this.#readDrains()) ?? this.#readCurrent();
   }
 
   close(): void {
@@ -152,8 +152,7 @@ export class Follow {
     this.real = opened.real;
     const tail = this.#takeUp(opened.fd, opened.stat);
     if (current !== undefined) {
-      this.#drains.push({ tail: current, quietSince: system.clock.monotonic() });
-      if (this.#drains.length > MOST_DRAINS) this.#letGo(this.#drains.shift()!.tail);
+      this.#drain(current);
       this.#current = undefined;
       this.#catchMissed(tail);
       notice("rotated", this.path, `${this.path} was rotated; reading on in the new file`);
@@ -190,7 +189,7 @@ export class Follow {
     }
     this.#missingSince ??= now;
     if (now - this.#missingSince < GONE_MS) return;
-    this.#drains.push({ tail: this.#current, quietSince: now });
+    this.#drain(this.#current);
     this.#current = undefined;
     notice("gone", this.path, `${this.path} is gone; waiting for it to come back`);
   }
@@ -223,28 +222,46 @@ export class Follow {
       notice("rotated", this.path, `${this.path} is not the file that was read before, and that one is gone`);
   }
 
+  /** From now on read to its end before the current file, and then on as long as somebody writes to it. */
+  #drain(tail: Tail): void {
+    this.#drains.push({ tail, quietSince: this.context.system.clock.monotonic() });
+    const oldest = this.#drains.length > MOST_DRAINS ? this.#drains.shift() : undefined;
+    if (oldest !== undefined) this.#rests.push(this.#restOf(oldest.tail, oldest.tail.spot));
+  }
+
   /** Queues what follows `spot` in the file that holds it now and, where asked, the whole of later rotations. */
   async #queueRest(spot: FileSpot, later: boolean): Promise<boolean> {
     const { system } = this.context;
-    const found = await locate(system, this.path, spot);
-    if (found === undefined) return false;
-    this.#rests.push(this.#openRest(found, spot));
-    if (later) {
-      const all = siblings(system, this.path);
-      const newer = all.filter(
-        (one) => one.path !== found.path && one.stat.mtimeMs > found.stat.mtimeMs && this.#isOurs(one),
+    // Between the look and the open a rotation may go on: then look again.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const found = await locate(system, this.path, spot);
+      if (found === undefined) return false;
+      const newer = siblings(system, this.path).filter(
+        (one) =>
+          later &&
+          one.stat.ino !== found.stat.ino &&
+          one.stat.mtimeMs > found.stat.mtimeMs &&
+          !this.#known.has(nameKey(one)) &&
+          this.#isOurs(one),
       );
-      for (const one of newer) this.#rests.push(this.#openRest(one, undefined));
+      const opened = [openRotated(system, found), ...newer.map((one) => openRotated(system, one))];
+      if (opened.every((one) => one !== undefined)) {
+        for (const [i, one] of opened.entries()) this.#queue(one, i === 0 ? spot : undefined);
+        return true;
+      }
+      for (const one of opened) if (one !== undefined) system.files.close(one.fd);
     }
-    return true;
+    return false;
   }
 
   /** Two rotations between two looks: the file in between was never seen under the path. */
   #catchMissed(next: Tail): void {
-    for (const one of siblings(this.context.system, this.path)) {
-      const known = this.#known.has(nameKey(one)) || this.context.finished.has(inodeKey(one.stat));
+    const { system, finished } = this.context;
+    for (const one of siblings(system, this.path)) {
+      const known = this.#known.has(nameKey(one));
       if (one.packing !== undefined || known || one.stat.ino === next.ino || !this.#isOurs(one)) continue;
-      this.#rests.push(this.#openRest(one, undefined));
+      const opened = openRotated(system, one);
+      if (opened !== undefined) this.#queue(opened, finished.get(inodeKey(one.stat)));
     }
   }
 
@@ -254,49 +271,32 @@ export class Follow {
     return !this.owns(key) && !this.context.owned(key, this) && !this.context.followed(rotated.path);
   }
 
-  #openRest(rotated: Rotated, spot: FileSpot | undefined): Rest {
-    const { system, cap, buffer, notice } = this.context;
-    const identity = spot ?? { dev: rotated.stat.dev, ino: rotated.stat.ino, offset: 0, fingerprint: "" };
+  /** A renamed file may still be written to and is kept open for a while; copies and compressed ones are complete. */
+  #queue(opened: OpenRotated, spot: FileSpot | undefined): void {
+    const { system, cap } = this.context;
+    const { rotated, fd } = opened;
     if (rotated.packing !== undefined) {
-      const stream = linesOf(unpack(system, rotated.path, rotated.packing), { cap, from: identity.offset });
-      return {
-        key: inodeKey(rotated.stat),
-        next: async () => {
-          try {
-            const { done, value } = await stream.next();
-            if (done === true) return undefined;
-            this.#count(value.overlong);
-            const { dev, ino } = identity;
-            const after = { dev, ino, offset: value.end, fingerprint: value.fingerprint };
-            return [this.#chunk(value.text, value.offset, after, [])];
-          } catch (error) {
-            notice("gone", this.path, `${rotated.path}: ${(error as Error).message}`);
-            return undefined;
-          }
-        },
-        close: () => void stream.return(undefined),
-      };
+      this.#rests.push(this.#packedRest(opened, rotated.packing, spot));
+      return;
     }
-    const opened = openLog(system, rotated.path);
-    if (opened.kind !== "open") return { key: "", next: async () => undefined, close: () => undefined };
-    const tail = createTail(system, opened.fd, opened.stat, cap);
-    tail.seek(identity.offset);
+    const tail = createTail(system, fd, rotated.stat, cap);
+    if (spot !== undefined && tail.holds(spot)) tail.seek(spot.offset);
+    if (spot === undefined || spot.ino === rotated.stat.ino) this.#drain(tail);
+    else this.#rests.push(this.#restOf(tail, spot));
+  }
+
+  /** Positions keep the identity they began with: a copy goes on where the original was left. */
+  #restOf(tail: Tail, { dev, ino }: FileSpot): Rest {
     const close = () => this.#letGo(tail);
     return {
-      key: inodeKey(opened.stat),
+      key: inodeKey(tail),
       next: async () => {
         for (;;) {
-          const read = tail.read(buffer);
+          const read = tail.read(this.context.buffer);
           this.#count(read.overlong);
-          // Positions keep the identity they began with: a copy goes on where the original was left.
           if (read.pieces.length > 0)
-            return read.pieces.map((piece) =>
-              this.#chunk(
-                piece.text,
-                piece.offset,
-                { ...piece.after, dev: identity.dev, ino: identity.ino },
-                [],
-              ),
+            return read.pieces.map(({ text, offset, after }) =>
+              this.#chunk(text, offset, { ...after, dev, ino }, this.#begunDrains()),
             );
           if (read.state !== "more") {
             close();
@@ -306,6 +306,32 @@ export class Follow {
       },
       close,
     };
+  }
+
+  #packedRest({ rotated, fd }: OpenRotated, packing: Packing, spot: FileSpot | undefined): Rest {
+    const { system, cap, notice } = this.context;
+    const { dev, ino, offset } = spot ?? { ...rotated.stat, offset: 0 };
+    const stream = linesOf(unpack(system, rotated.path, packing, fd), { cap, from: offset });
+    return {
+      key: inodeKey(rotated.stat),
+      next: async () => {
+        try {
+          const { done, value } = await stream.next();
+          if (done === true) return undefined;
+          this.#count(value.overlong);
+          const after = { dev, ino, offset: value.end, fingerprint: value.fingerprint };
+          return [this.#chunk(value.text, value.offset, after, this.#begunDrains())];
+        } catch (error) {
+          notice("gone", this.path, `${rotated.path}: ${(error as Error).message}`);
+          return undefined;
+        }
+      },
+      close: () => void stream.return(undefined),
+    };
+  }
+
+  #begunDrains(): FileSpot[] {
+    return this.#drains.flatMap(({ tail }) => (tail.begun ? [tail.spot] : []));
   }
 
   async #readRests(): Promise<FileChunk[] | undefined> {
@@ -383,7 +409,8 @@ export class Follow {
     const { notice } = this.context;
     const spot = tail.spot;
     tail.seek(0);
-    await this.#queueRest(spot, false);
+    await this.#queueRest(spot, true);
+    this.#known = new Set(siblings(this.context.system, this.path).map(nameKey));
     notice("rotated", this.path, `${this.path} was truncated; reading it from the start`);
   }
 
@@ -414,6 +441,20 @@ export class Follow {
     const lines = this.#overlong === 1 ? "1 line is" : `${this.#overlong} lines are`;
     notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
   }
+}
+
+interface OpenRotated {
+  readonly rotated: Rotated;
+  readonly fd: number;
+}
+
+/** Undefined when the name leads to another file by now. */
+function openRotated(system: System, rotated: Rotated): OpenRotated | undefined {
+  const opened = openLog(system, rotated.path);
+  if (opened.kind !== "open") return undefined;
+  if (opened.stat.ino === rotated.stat.ino) return { rotated, fd: opened.fd };
+  system.files.close(opened.fd);
+  return undefined;
 }
 
 function nameKey(rotated: Rotated): string {

@@ -53,12 +53,12 @@ function parsed(written: readonly string[]): readonly (readonly Match[])[] {
 
 function holds(entry: Pick<JournaldEntry, "trusted" | "identifier">, group: readonly Match[]): boolean {
   return group.every(({ field }) => {
-    const value = valueOf(entry, field);
+    const value = fieldOf(entry, field);
     return value !== undefined && group.some((match) => match.field === field && match.value === value);
   });
 }
 
-function valueOf(entry: Pick<JournaldEntry, "trusted" | "identifier">, field: string): string | undefined {
+function fieldOf(entry: Pick<JournaldEntry, "trusted" | "identifier">, field: string): string | undefined {
   if (field === "SYSLOG_IDENTIFIER") return entry.identifier;
   return field.startsWith("_") && Object.hasOwn(entry.trusted, field) ? entry.trusted[field] : undefined;
 }

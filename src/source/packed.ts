@@ -14,23 +14,27 @@ export function packingOf(path: string): Packing | undefined {
   return ending as Packing | undefined;
 }
 
-/** The decompressed bytes in order. Throws where the file is damaged or cut off, after what could be read. */
-export function unpack(system: System, path: string, packing: Packing): AsyncIterable<Uint8Array> {
+/** The decompressed bytes in order; `fd`, opened by the caller, is closed. Throws where the file is damaged or cut off, after what could be read. */
+export function unpack(
+  system: System,
+  path: string,
+  packing: Packing,
+  fd = system.files.open(path, "r"),
+): AsyncIterable<Uint8Array> {
   switch (packing) {
     case "gz":
-      return through(system, path, createGunzip());
+      return through(rawPieces(system, fd), createGunzip());
     case "zst":
-      return through(system, path, createZstdDecompress());
+      return through(rawPieces(system, fd), createZstdDecompress());
     case "xz":
-      return byProgram(system, path, ["xz", "-dc", "--", path]);
     case "bz2":
-      return byProgram(system, path, ["bzip2", "-dc", "--", path]);
+      system.files.close(fd);
+      return byProgram(system, path, [packing === "xz" ? "xz" : "bzip2", "-dc", "--", path]);
   }
 }
 
-/** The bytes of a file as they are, a piece at a time. */
-export function* rawPieces(system: System, path: string): Generator<Buffer> {
-  const fd = system.files.open(path, "r");
+/** The bytes of a file as they are, a piece at a time; closes it. */
+export function* rawPieces(system: System, fd: number): Generator<Buffer> {
   try {
     for (;;) {
       const piece = Buffer.allocUnsafe(PIECE);
@@ -43,8 +47,8 @@ export function* rawPieces(system: System, path: string): Generator<Buffer> {
   }
 }
 
-async function* through(system: System, path: string, transform: Transform): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(rawPieces(system, path), { objectMode: false });
+async function* through(pieces: Iterable<Buffer>, transform: Transform): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(pieces, { objectMode: false });
   source.on("error", (error) => transform.destroy(error));
   const out: AsyncIterable<Uint8Array> = source.pipe(transform);
   try {

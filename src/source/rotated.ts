@@ -19,12 +19,15 @@ const MOST_UNPACKED = 4;
 /** Names of a directory that are looked at for an inode. */
 const MOST_NAMES = 5_000;
 
-/** `auth.log.1`, `auth.log-20261121.gz`, `auth.log.old`; and `access-20261121.log` for `access.log`. Oldest first. */
+/** `auth.log.1`, `auth.log-20261121.gz`, `auth.log.old`; and `access-20261121.log` for `access.log`. Oldest first;
+ *  without those that are being compressed at this moment, which are there twice. */
 export function siblings(system: System, path: string): readonly Rotated[] {
   const base = basename(path);
-  return look(system, path, (name) => isRotatedName(base, name)).sort(
-    (a, b) => a.stat.mtimeMs - b.stat.mtimeMs,
-  );
+  const all = look(system, path, (name) => isRotatedName(base, name));
+  const names = new Set(all.map((one) => one.path));
+  return all
+    .filter((one) => one.packing === undefined || !names.has(one.path.slice(0, -one.packing.length - 1)))
+    .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs);
 }
 
 export function isRotatedName(base: string, name: string): boolean {
@@ -43,12 +46,12 @@ export function isRotatedName(base: string, name: string): boolean {
 export async function locate(system: System, path: string, spot: FileSpot): Promise<Rotated | undefined> {
   const base = basename(path);
   const same = look(system, path, (name) => name !== base).find(({ stat }) => stat.ino === spot.ino);
-  if (same !== undefined && (same.packing !== undefined || holds(system, same, spot))) return same;
+  // An inode number is given to a new file soon after the old one is gone, so the number alone proves nothing.
+  if (same !== undefined && (holds(system, same, spot) || (await packedHolds(system, same, spot))))
+    return same;
   if (spot.offset === 0) return undefined;
   const newest = [...siblings(system, path)].reverse();
-  const copy = newest.find(
-    (one) => one.packing === undefined && one.stat.size >= spot.offset && holds(system, one, spot),
-  );
+  const copy = newest.find((one) => one.stat.size >= spot.offset && holds(system, one, spot));
   if (copy !== undefined) return copy;
   for (const one of newest.filter(({ packing }) => packing !== undefined).slice(0, MOST_UNPACKED)) {
     if (await packedHolds(system, one, spot)) return one;
@@ -74,6 +77,7 @@ function look(system: System, path: string, wanted: (name: string) => boolean): 
 }
 
 function holds(system: System, rotated: Rotated, spot: FileSpot): boolean {
+  if (rotated.packing !== undefined) return false;
   const opened = openLog(system, rotated.path);
   if (opened.kind !== "open") return false;
   const tail = createTail(system, opened.fd, opened.stat, MARK);

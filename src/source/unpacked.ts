@@ -24,7 +24,9 @@ export interface StreamOptions {
 
 export function bytesOf(system: System, path: string): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   const packing = packingOf(path);
-  return packing === undefined ? rawPieces(system, path) : unpack(system, path, packing);
+  return packing === undefined
+    ? rawPieces(system, system.files.open(path, "r"))
+    : unpack(system, path, packing);
 }
 
 export async function* linesOf(

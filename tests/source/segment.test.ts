@@ -21,7 +21,7 @@ function shown(bytes: Buffer, cap: number, piece: number): string[] {
   for (let at = 0; at < bytes.length; at += piece) {
     pending = Buffer.concat([pending, bytes.subarray(at, at + piece)]);
     const cut = cutLines(pending, cap, skipping);
-    for (const [from, to] of cut.spans) lines.push(...pending.latin1Slice(from, to).split(/(?<=\n)/));
+    for (const [from, to] of cut.spans) lines.push(...pending.toString("latin1", from, to).split(/(?<=\n)/));
     pending = pending.subarray(cut.consumed);
     skipping = cut.skipping;
     expect(pending.length).toBeLessThanOrEqual(cap);
