@@ -249,11 +249,15 @@ const nothing: readonly string[] = Object.freeze([]);
 
 /** Cuts what a stranger can make long. `room` is how many characters of lines may still be kept. */
 function bounded(ban: Ban, room: number): Ban {
-  const lines = ban.lines.slice(-maxLines).map((line) => cut(line, maxLineLength));
-  const { user, note: text, ...rest } = ban;
+  const { user, note: text } = ban;
+  const fits = ban.lines.length <= maxLines && ban.lines.every((line) => line.length <= maxLineLength);
+  const lines = fits ? ban.lines : ban.lines.slice(-maxLines).map((line) => cut(line, maxLineLength));
+  const kept = lengthOf(lines) > room ? nothing : lines;
+  const short = (user?.length ?? 0) <= maxTextLength && (text?.length ?? 0) <= maxTextLength;
+  if (short && kept === ban.lines) return ban;
   return {
-    ...rest,
-    lines: lines.length === 0 || lengthOf(lines) > room ? nothing : lines,
+    ...ban,
+    lines: kept,
     ...(user === undefined ? {} : { user: cut(user, maxTextLength) }),
     ...(text === undefined ? {} : { note: cut(text, maxTextLength) }),
   };

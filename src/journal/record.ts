@@ -221,8 +221,10 @@ function readUntil(value: unknown): Time | "forever" {
   return value === "forever" ? value : readTime(value, "until");
 }
 
+const noLines: readonly string[] = Object.freeze([]);
+
 function readLines(value: unknown): readonly string[] {
-  return value === undefined ? [] : readArray(value, "lines").map((line) => readText(line, "line"));
+  return value === undefined ? noLines : readArray(value, "lines").map((line) => readText(line, "line"));
 }
 
 function readHead({ at, boot, by }: Fields): Head {
