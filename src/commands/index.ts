@@ -105,6 +105,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   flushlogs: { load: async () => (await import("./control.ts")).flushlogs, answers: true },
   version: { load: async () => (await import("./control.ts")).version, answers: true },
   jails: { load: async () => (await import("./jails.ts")).jails },
+  regex: { load: async () => (await import("./regex.ts")).regex },
   match: { load: async () => (await import("./match.ts")).match },
   import: { load: async () => (await import("./import.ts")).importCommand },
   completion: { load: async () => (await import("./completion.ts")).completion },

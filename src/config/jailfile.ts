@@ -63,7 +63,7 @@ const filter = z.strictObject({
     })
     .optional(),
   logencoding: text.optional(),
-  forgeable: text.optional(),
+  forgeable: z.union([text, z.partialRecord(z.enum(formats), text)]).optional(),
   spoofable: text.optional(),
   modes: z.record(text, mode).optional(),
   parameters: z.record(text, parameter).optional(),
@@ -88,6 +88,9 @@ export interface JailFile {
   readonly doc: readonly string[];
   /** Everything beside the filter, as written: keys of [jails.NAME], judged by config/schema.ts when the jail is resolved. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Of the settings, those by which a service is found on a host. */
+  readonly logpath: readonly string[];
+  readonly journalmatch: readonly string[];
   readonly filter: FilterTable;
   readonly samples: readonly Sample[];
 }
@@ -136,6 +139,8 @@ export function parseJailFile(name: string, source: string, file: string): Resul
       needs,
       doc: doc ?? [],
       settings,
+      logpath: textsOf(settings.logpath),
+      journalmatch: textsOf(settings.journalmatch),
       filter: table ?? {},
       samples: (samples ?? []).map((one) => ({
         about: one.about ?? "",
@@ -174,6 +179,9 @@ function faultsOf(issue: z.core.$ZodIssue, at: (path: Path, which: "key" | "valu
   }
   return [{ what: `${path.join(".")}: ${issue.message}`, at: at(path, "value") }];
 }
+
+const textsOf = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? value : [value]).filter((one): one is string => typeof one === "string");
 
 const meant = (word: string, known: readonly string[]): { fix?: string } => {
   const near = suggest(word, known);
@@ -257,7 +265,8 @@ export function effectiveFilter(file: JailFile, changes: FilterChanges = {}): Re
             ...(table.json.require === undefined ? {} : { require: table.json.require }),
           },
     logencoding: changes.logencoding ?? table.logencoding ?? "utf-8",
-    forgeable: table.forgeable,
+    forgeable: typeof table.forgeable === "string" ? table.forgeable : undefined,
+    ...(typeof table.forgeable === "object" ? { forgeableFormats: table.forgeable } : {}),
     spoofable: table.spoofable,
     own,
   };
@@ -335,6 +344,7 @@ function parametersWith(
     if (words === undefined) filled[name] = value;
     else if (Object.hasOwn(words, value)) filled[name] = words[value] ?? "";
     else {
+      filled[name] = "";
       const near = suggest(value, Object.keys(words));
       faults.push({
         what: `the parameter ${name} of the filter ${file.name} cannot be "${value}"`,

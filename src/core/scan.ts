@@ -268,6 +268,8 @@ class Watcher {
   private records: Records = { text: "", ends: undefined, times: undefined };
   private scan: ScanContext = { now: 0, live: true };
   private found: Found[] = [];
+  /** Why the line in hand could be forged, by its form. */
+  private mark: string | undefined;
 
   constructor(
     readonly member: Member,
@@ -290,7 +292,8 @@ class Watcher {
     this.records = records;
     this.scan = scan;
     this.found = found;
-    this.sessions?.sweep(scan.now);
+    // In the backlog time is what the log says; there the bound on their number is enough.
+    if (scan.live) this.sessions?.sweep(scan.now);
   }
 
   /** A line of syslog whose program is ours. */
@@ -306,7 +309,11 @@ class Watcher {
       this.severalLines(text, from, to);
       return;
     }
-    for (const format of this.compiled.formats) if (this.under(format, text, from, to)) return;
+    const marks = this.compiled.filter.forgeableFormats;
+    for (const format of this.compiled.formats) {
+      if (marks !== undefined) this.mark = marks[format];
+      if (this.under(format, text, from, to)) return;
+    }
   }
 
   private under(format: Format, text: string, from: number, to: number): boolean {
@@ -487,6 +494,8 @@ class Watcher {
       const outcome = matchMessage(compiled, message, start, message.length, this.context);
       if (outcome === undefined) continue;
       clearHead(this.head, 0);
+      // Only the forms with a time of their own are marked; which of them it was does not show here.
+      this.mark = start > 0 ? Object.values(compiled.filter.forgeableFormats ?? {})[0] : undefined;
       this.tell(
         outcome,
         key ?? this.key(message, start, message.length, this.head, message),
@@ -586,6 +595,7 @@ class Watcher {
       ...(users !== undefined && users.length > 1 ? { users } : {}),
       ...(captures === undefined ? {} : { captures }),
       ...(name === undefined ? {} : { name }),
+      ...(this.mark === undefined ? {} : { forgeable: this.mark }),
     };
     this.found.push({ member: this.index, jail: this.member.jail, failure, end });
   }

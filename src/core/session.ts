@@ -58,10 +58,12 @@ export class Sessions {
       at,
     };
     session.at = at;
-    if (said.target !== undefined || said.name !== undefined) {
+    // A host name says less than the address that another line of the connection gave.
+    if (said.target !== undefined || session.target === undefined) {
       session.target = said.target;
-      session.name = said.name;
+      session.name = said.name ?? session.name;
     }
+    if (said.target !== undefined) session.name = undefined;
     if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
     const user = said.user;
     if (
