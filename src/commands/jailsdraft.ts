@@ -3,7 +3,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { draftFile, guessFormat, shapeOf } from "../core/draft.ts";
 import { visibleLine } from "../core/text.ts";
-import { readLines } from "../source/lines.ts";
+import { bytesOf, linesOf } from "../source/unpacked.ts";
 import { type Call, exits } from "./index.ts";
 
 const offered = 40;
@@ -71,7 +71,7 @@ export async function draftJail(call: Call, name: string): Promise<number> {
 async function byNumber(call: Call, file: string, numbers: readonly number[]): Promise<string[] | undefined> {
   const found: string[] = [];
   let at = 0;
-  for await (const line of readLines(call.system, file)) {
+  for await (const line of readLines(call, file)) {
     at++;
     if (numbers.includes(at)) found.push(line);
   }
@@ -82,7 +82,7 @@ async function byNumber(call: Call, file: string, numbers: readonly number[]): P
 }
 
 async function ask(call: Call, file: string): Promise<string[] | undefined> {
-  const list = await candidates(readLines(call.system, file));
+  const list = await candidates(readLines(call, file));
   if (call.stdin.isTTY !== true || call.stdout.isTTY !== true) {
     call.err("f2b: without a terminal, name the lines: --line N; the commonest with an address are\n");
     for (const one of list.slice(0, 10)) call.err(`  ${one.number}: ${visibleLine(one.line, 160)}\n`);
@@ -99,4 +99,11 @@ async function ask(call: Call, file: string): Promise<string[] | undefined> {
     required: true,
   });
   return isCancel(answer) ? undefined : answer;
+}
+
+async function* readLines(call: Call, file: string): AsyncGenerator<string> {
+  for await (const piece of linesOf(bytesOf(call.system, file), { cap: 64 * 1024, unfinished: true })) {
+    // Pieces are whole lines, bytes as chars; a draft is read by people.
+    yield* Buffer.from(piece.text, "latin1").toString("utf8").split("\n").slice(0, -1);
+  }
 }
