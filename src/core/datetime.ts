@@ -419,9 +419,12 @@ function first(patterns: readonly TimePattern[], text: string, at: number): Stam
 const bracketed = known(`(?<=\\[)%d/%b\\.?/%Y:%H:%M:%S(?:[ ]%z)?`);
 const bracketedNumeric = known(`(?<=\\[)%m/%d/%Y:%H:%M:%S(?:[ ]%z)?`);
 
+/** Quotes in a user name are escaped: only the logger's own time stands right before the request's opening quote. */
+const beforeRequest = known(`(?<=\\[)%d/%b\\.?/%Y:%H:%M:%S(?:[ ]%z)?(?=\\] ")`);
+
 /** The bracketed time of an access log. */
 export const accessStamp = (text: string, from: number, to: number): Stamp | undefined =>
-  bracketed.find(text, from, to) ?? bracketedNumeric.find(text, from, to);
+  beforeRequest.find(text, from, to) ?? bracketed.find(text, from, to) ?? bracketedNumeric.find(text, from, to);
 
 /** A time given as a JSON value: text in a known format, or seconds or milliseconds since the epoch. */
 export function valueTime(value: unknown, now: Time, zone: Zone): Time | undefined {

@@ -85,6 +85,8 @@ export interface Filter {
   readonly logencoding: string;
   /** Reason why whoever can write text into this log can forge a record; undefined: cannot. */
   readonly forgeable: string | undefined;
+  /** The same for some of several formats only, by format: an access log may be safe where the error log is not. */
+  readonly forgeableFormats?: Readonly<Record<string, string>>;
   /** Reason why the peer address in this log can be spoofed (connectionless transport); undefined: cannot. */
   readonly spoofable: string | undefined;
   /** True when the expressions come from the user: they are proven safe or run in a process of their own. */
@@ -129,6 +131,8 @@ export interface Failure {
    * never be banned. A scanner gives such failures only to those who ask (`usedns`, `f2b regex`).
    */
   readonly name?: string;
+  /** Why a stranger could have written this record: the line has a form of `forgeableFormats`. */
+  readonly forgeable?: string;
 }
 
 // ----------------------------------------------------------------------------------------------------------------- jail
@@ -267,9 +271,11 @@ export interface WindowSnapshot {
  * How far into a source a ban has already judged: when lines of that source are read again after a crash, failures of the
  * ban's target at or before this offset (resp. journald time) are known and do not count.
  */
-export type Seen =
-  | { readonly source: string; readonly ino: number; readonly offset: number }
-  | { readonly source: string; readonly at: Time };
+export type Seen = {
+  readonly source: string;
+  /** Under which the ban's failures were counted (see core/prefixes.ts), where that is not the target itself. */
+  readonly key?: string;
+} & ({ readonly ino: number; readonly offset: number } | { readonly at: Time });
 
 /** One line of the journal (f2b's own state file). State is the fold of these by `apply` in core/state.ts. */
 export type JournalRecord =

@@ -69,6 +69,15 @@ const expression = (pattern: Pattern, index: number): Expression => ({
   stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
 });
 
+/** The filter without the formats in which strangers can write whole records; undefined when none is left. */
+export function withoutForgeable(filter: Filter): Filter | undefined {
+  const marked = filter.forgeableFormats;
+  if (filter.forgeable !== undefined) return undefined;
+  if (marked === undefined) return filter;
+  const safe = filter.format.split("|").filter((name) => !Object.hasOwn(marked, name.trim()));
+  return safe.length === 0 ? undefined : { ...filter, format: safe.join("|") };
+}
+
 /** Every mistake of a filter is reported, not only the first. */
 export function compileFilter(filter: Filter): Result<CompiledFilter> {
   const faults: Fault[] = [];

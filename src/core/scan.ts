@@ -536,8 +536,8 @@ class Watcher {
   private key(text: string, from: number, to: number, head: Head, whole: string): string | undefined {
     const session = this.compiled.session;
     if (session === undefined) return undefined;
-    if (session.byPid)
-      return head.pid < 0 ? undefined : whole.slice(head.host < 0 ? head.program : head.host, head.pidEnd);
+    // Host, program and process id as they stand; BSD's level in front belongs to it, as it does in fail2ban.
+    if (session.byPid) return head.pid < 0 ? undefined : whole.slice(head.tag, head.pidEnd);
     if (session.key === undefined) return undefined;
     return run(session.key, text, from, to, this.context)?.[session.key.pattern.groups.session];
   }

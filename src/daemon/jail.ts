@@ -1,8 +1,8 @@
 // One jail as it runs: its settings, its policy with counters, where its lines come from, and what is wrong with it.
 
 import { createPolicy, type Facts, type Policy } from "../core/decide.ts";
-import type { Ban, Failure, Fault, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
-import { type CompiledFilter, compileFilter } from "../core/filter.ts";
+import type { Ban, Failure, Fault, Filter, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
+import { type CompiledFilter, compileFilter, withoutForgeable } from "../core/filter.ts";
 import { guardReason, type Machine } from "../core/guard.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import type { State } from "../core/state.ts";
@@ -93,7 +93,7 @@ export function prepare(running: RunningJail): void {
   running.compiled = undefined;
   running.slow.clear();
   const unfit = unfitness(running.jail);
-  const compiled = compileFilter(running.jail.filter);
+  const compiled = compileFilter(runnable(running.jail));
   const fault =
     unfit ?? (compiled.ok ? undefined : (compiled.faults[0] ?? { what: "the filter is not usable" }));
   if (compiled.ok && fault === undefined) running.compiled = compiled.value;
@@ -102,14 +102,19 @@ export function prepare(running: RunningJail): void {
   running.fix = fault?.fix;
 }
 
+/** The jail's filter as it runs: forms of lines that strangers can write whole are left out unless they are accepted. */
+export const runnable = ({ filter, acceptForgeable }: Jail): Filter =>
+  acceptForgeable ? filter : (withoutForgeable(filter) ?? filter);
+
 /** A log that strangers can write into counts only for who has accepted it. */
 function unfitness({ name, filter, backend, acceptForgeable, acceptSpoofable }: Jail): Fault | undefined {
   if (backend === "events") return undefined;
   const accept = (key: string): string =>
     `set ${key} = true in [jails.${name}] if you accept that strangers can get others banned`;
-  if (filter.forgeable !== undefined && !acceptForgeable) {
+  const reason = filter.forgeable ?? Object.values(filter.forgeableFormats ?? {})[0] ?? "";
+  if (!acceptForgeable && withoutForgeable(filter) === undefined) {
     return {
-      what: `records in this log can be forged: ${filter.forgeable}`,
+      what: `records in this log can be forged: ${reason}`,
       fix: accept("accept_forgeable"),
     };
   }

@@ -14,13 +14,14 @@ import type {
   UnbanReason,
 } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
+import { countKey } from "../core/prefixes.ts";
 import { createScanner, type Scanner } from "../core/scan.ts";
 import type { Chunk, FileChunk, JournaldChunk } from "../source/index.ts";
 import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
 import { createIsolated, type Isolated } from "./isolated.ts";
-import type { RunningJail } from "./jail.ts";
+import { type RunningJail, runnable } from "./jail.ts";
 import { type Answered, type Matching, memberOf, zoneOf } from "./matching.ts";
 import { createNames } from "./names.ts";
 
@@ -82,7 +83,7 @@ export function createPipeline(core: Core): Pipeline {
 
   const matchingOf = ({ jail }: RunningJail): Matching => ({
     jail: jail.name,
-    filter: jail.filter,
+    filter: runnable(jail),
     findtime: jail.findtime,
     zone: jail.logtimezone,
     linecap: core.config.daemon.linecap,
@@ -93,9 +94,7 @@ export function createPipeline(core: Core): Pipeline {
   /** A user's expressions that cannot be proven to end in time are matched elsewhere. */
   function suspiciousOf({ jail, compiled }: RunningJail): readonly number[] {
     if (!jail.filter.own || compiled === undefined) return [];
-    return compiled.fail.flatMap(({ pattern, index }) =>
-      pattern.suspicious === undefined ? [] : [index],
-    );
+    return compiled.fail.flatMap(({ pattern, index }) => (pattern.suspicious === undefined ? [] : [index]));
   }
 
   function open(members: readonly RunningJail[]): Reader {
@@ -222,7 +221,8 @@ export function createPipeline(core: Core): Pipeline {
     switch (decision.kind) {
       case "ban":
         if (running.ignoreCommand !== undefined) void askFirst(running, failure, decision);
-        else addBan(running, decision, seen, outcome);
+        else
+          addBan(running, decision, seen && { ...seen, key: countKey(failure.target, jail.prefix) }, outcome);
         return;
       case "none":
         if (decision.code === "banned" && live) noteStillFailing(running, failure.target);

@@ -1,0 +1,70 @@
+// A filter may read a safe log and one that strangers can write into: the latter's lines are marked, and left out unless accepted.
+import { expect, test } from "bun:test";
+import { effectiveFilter, parseJailFile } from "../../src/config/jailfile.ts";
+import type { Filter } from "../../src/core/domain.ts";
+import { compileFilter, withoutForgeable } from "../../src/core/filter.ts";
+import { createScanner } from "../../src/core/scan.ts";
+
+const source = `
+[filter]
+format = ["clf", "nginx-error"]
+failregex = ['^<ADDR> - bob \\[', '^\\[error\\] bob, client: <ADDR>$']
+[filter.forgeable]
+nginx-error = "not escaped"
+`;
+const safe = '203.0.113.5 - bob [02/Mar/2026:10:15:09 +0000] "GET / HTTP/1.1" 401 1\n';
+const forgeable = "2026/03/02 10:15:09 [error] bob, client: 203.0.113.6\n";
+
+function filterOf(text: string): Filter {
+  const file = parseJailFile("x", text, "x.toml");
+  if (!file.ok) throw new Error(file.faults[0]?.what);
+  const filter = effectiveFilter(file.value);
+  if (!filter.ok) throw new Error(filter.faults[0]?.what);
+  return filter.value;
+}
+
+function found(filter: Filter): readonly (readonly [string, string | undefined])[] {
+  const compiled = compileFilter(filter);
+  if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+  const scanner = createScanner([{ jail: "x", filter: compiled.value }]);
+  return scanner
+    .file(safe + forgeable, { now: Date.UTC(2026, 2, 2, 12), live: false })
+    .map(({ failure }) => [failure.target.text, failure.forgeable]);
+}
+
+test("failures of a forgeable format carry the reason, those of the safe one do not", () => {
+  expect(found(filterOf(source))).toEqual([
+    ["203.0.113.5", undefined],
+    ["203.0.113.6", "not escaped"],
+  ]);
+});
+
+test("without acceptance only the safe formats are read", () => {
+  const stripped = withoutForgeable(filterOf(source));
+  expect(stripped).toBeDefined();
+  expect(found(stripped as Filter)).toEqual([["203.0.113.5", undefined]]);
+});
+
+test("nothing is left of a filter whose every format is forgeable", () => {
+  expect(
+    withoutForgeable(filterOf(source.replace('["clf", "nginx-error"]', '"nginx-error"'))),
+  ).toBeUndefined();
+});
+
+test("a format that does not exist is a fault", () => {
+  const file = parseJailFile("x", source.replace("nginx-error = ", "nginx-errors = "), "x.toml");
+  expect(file.ok).toBe(false);
+});
+
+test("a date in a user name is not the time of the request", () => {
+  const line =
+    '203.0.113.5 - bob [01/Jan/2001:00:00:00 +0000] x [02/Mar/2026:10:15:09 +0000] "GET / HTTP/1.1" 401 1\n';
+  const compiled = compileFilter(filterOf(source));
+  if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+  const [one] = createScanner([{ jail: "x", filter: compiled.value }]).file(line, {
+    now: Date.UTC(2026, 2, 2, 12),
+    live: false,
+    clamp: false,
+  });
+  expect(new Date(one?.failure.at ?? 0).toISOString()).toBe("2026-03-02T10:15:09.000Z");
+});
