@@ -1,6 +1,7 @@
 // A state as the fewest records whose fold is that state: what compaction writes. Values of the state are replaced and never
 // changed, so taking them is quick (no copy of what they hold) and the records can be written later, in slices.
 
+import { targetKey } from "./address.ts";
 import type { JournalRecord } from "./domain.ts";
 import { lastCheckpoint, type State } from "./state.ts";
 
@@ -16,7 +17,9 @@ export interface Snapshot {
 export function takeSnapshot(state: State): Snapshot {
   const bans = [...state.jails.values()].flatMap((jail) => [...jail.bans.values()]);
   const past = [...state.past.values()];
-  const marks = [...state.marks.values()].flat();
+  const marks = [...state.marks].flatMap(([key, list]) =>
+    list.map((mark) => (key === targetKey(mark.target) ? mark : { ...mark, seen: { ...mark.seen, key } })),
+  );
   const settings = [...state.settings].flatMap(([jail, map]) =>
     [...map].map(([key, value]) => ({ jail, key, value })),
   );

@@ -2,7 +2,7 @@
 // a crash call the same function. Applying a record twice comes to the same as once ("shift" apart), because compaction may have
 // seen what is then appended. Everything that a stranger may name (users, ids, jails) is a key of a Map, never of an object.
 
-import { addressFamily, prefixBits, prefixOf, targetKey } from "./address.ts";
+import { addressFamily, parsePrefix, prefixBits, prefixOf, prefixTarget, targetKey } from "./address.ts";
 import type {
   Address,
   Ban,
@@ -35,7 +35,7 @@ export interface State {
   readonly jails: Map<JailName, JailBans>;
   /** By targetKey. Values are replaced, never changed, so that a snapshot can hold them. */
   readonly past: Map<string, TargetPast>;
-  /** By targetKey: how far sources had been judged when a target was banned, where no checkpoint tells it yet. */
+  /** By the key under which failures were counted: how far sources had been judged at a ban, where no checkpoint tells it yet. */
   readonly marks: Map<string, readonly Mark[]>;
   readonly settings: Map<JailName | "daemon", Map<string, unknown>>;
   readonly due: Due;
@@ -337,14 +337,16 @@ function isBeyond(seen: Seen, positions: ReadonlyMap<string, Position>): boolean
   return position.kind === "journald" && seen.at > position.at;
 }
 
-function addMark(state: State, mark: Mark): void {
-  note(state, mark.target);
-  const key = targetKey(mark.target);
+function addMark(state: State, { seen: given, ...who }: Mark): void {
+  const { key: counted, ...seen } = given;
+  const key = counted ?? targetKey(who.target);
+  const network = key.includes("/") ? parsePrefix(key) : undefined;
+  if (network !== undefined) note(state, prefixTarget(network));
   const marks = state.marks.get(key) ?? [];
   // Of marks in one source the farthest says all.
-  const others = marks.filter((one) => one.jail !== mark.jail || !covers(mark.seen, one.seen));
-  if (others.some((one) => one.jail === mark.jail && covers(one.seen, mark.seen))) return;
-  state.marks.set(key, [...others, mark].slice(-16));
+  const others = marks.filter((one) => one.jail !== who.jail || !covers(seen, one.seen));
+  if (others.some((one) => one.jail === who.jail && covers(one.seen, seen))) return;
+  state.marks.set(key, [...others, { ...who, seen }].slice(-16));
 }
 
 /** True when what lies at `inner` was read by the time a source stood at `outer`. */

@@ -43,8 +43,8 @@ export interface Opened {
 
 export interface Journal {
   /**
-   * Writes records that the caller has applied, or is about to apply in the same turn. Resolves true once they are on disk, false
-   * when the journal is degraded and they are in memory only; never rejects.
+   * Writes records that the caller has applied to the state: what is written anew is written from there. Resolves true once they
+   * are on disk, false when the journal is degraded and they are in memory only; never rejects.
    */
   append(records: readonly JournalRecord[]): Promise<boolean>;
   /** Applies and writes it. Not flushed by itself: after a power cut the one before serves as well. */

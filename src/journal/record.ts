@@ -309,8 +309,9 @@ function readBan(ban: Fields): Ban {
 function readSeen(value: unknown): Seen {
   const seen = readObject(value, "seen");
   const source = readText(seen.source, "source");
-  if (seen.ino === undefined) return { source, at: readTime(seen.at, "at") };
-  return { source, ino: readCount(seen.ino, "ino"), offset: readCount(seen.offset, "offset") };
+  const key = seen.key === undefined ? {} : { key: readText(seen.key, "key") };
+  if (seen.ino === undefined) return { source, ...key, at: readTime(seen.at, "at") };
+  return { source, ...key, ino: readCount(seen.ino, "ino"), offset: readCount(seen.offset, "offset") };
 }
 
 function readPast(past: Fields): Past {

@@ -229,6 +229,19 @@ describe("lines that are read again", () => {
     expect(alreadyJudged(state, sshd, target("2001:db8::5"), start, seen)).toBe(true);
   });
 
+  test("of a neighbour counted together with the banned are known, too", () => {
+    const key = "2001:db8:0:1::/64";
+    const state = fold([{ t: "ban", ban: ban("2001:db8:0:1::5"), seen: { ...seen, key } }]);
+    const again = fold(takeSnapshot(state).records());
+    for (const one of [state, again]) {
+      expect(alreadyJudged(one, sshd, target("2001:db8:0:1::77"), start, seen)).toBe(true);
+      expect(alreadyJudged(one, sshd, target("2001:db8:0:1::77"), start, { ...seen, offset: 501 })).toBe(
+        false,
+      );
+      expect(alreadyJudged(one, sshd, target("2001:db8:0:2::77"), start, seen)).toBe(false);
+    }
+  });
+
   test("from journald are told apart by their time", () => {
     const state = fold([{ t: "ban", ban: ban("192.0.2.1"), seen: { source: "journald", at: start } }]);
     expect(alreadyJudged(state, sshd, who, start, { source: "journald", at: start })).toBe(true);
@@ -295,7 +308,7 @@ describe("checkpoints, settings, clock", () => {
       banned("192.0.2.1"),
       banned("192.0.2.1"),
     ]);
-    expect(lastCheckpoint(state)?.totals["sshd"]).toEqual({
+    expect(lastCheckpoint(state)?.totals.sshd).toEqual({
       failed: 10,
       banned: 3,
       days: [["2026-11-21", 10, 3]],

@@ -125,6 +125,12 @@ const seen = fc.oneof(
     offset: fc.integer({ min: 0, max: 1000 }),
   }),
   fc.record({ source: fc.constant("journald"), at: moment }),
+  fc.record({
+    source: fc.constant("/var/log/a"),
+    key: fc.constantFrom("192.0.2.1", "2001:db8::/64", "a/b", "__proto__"),
+    ino: fc.integer({ min: 1, max: 3 }),
+    offset: fc.integer({ min: 0, max: 1000 }),
+  }),
 );
 
 const anyBan: fc.Arbitrary<Ban> = fc
