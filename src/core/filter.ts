@@ -85,7 +85,7 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   const multiline = filter.maxlines > 1;
   const list = (name: Lint["list"]): Expression[] =>
     filter[name].flatMap((source, index) => {
-      const compiled = compilePattern(source, { multiline });
+      const compiled = compilePattern(source, { multiline, proven: !filter.own });
       if (!compiled.ok) {
         faults.push(
           ...compiled.faults.map((fault) => ({ ...fault, what: `${name} ${index + 1}: ${fault.what}` })),
