@@ -166,7 +166,8 @@ function main(words: readonly string[]): number {
   const services = readdirSync(corpus)
     .filter((name) => name.endsWith(".jsonl"))
     .map((name) => name.slice(0, -".jsonl".length))
-    .filter((name) => names.length === 0 || names.includes(name));
+    .filter((name) => names.length === 0 || names.includes(name))
+    .sort();
   for (const name of names) if (!services.includes(name)) console.log(`the corpus has no ${name}.jsonl`);
   const tallies = new Map<string, Tally>();
   for (const service of services) {

@@ -14,6 +14,8 @@ export interface Head {
   programEnd: number;
   pid: number;
   pidEnd: number;
+  /** Where what says who writes begins: BSD's "<4.3>", host or program, whichever comes first. */
+  tag: number;
   /** Where the message begins. */
   message: number;
 }
@@ -26,6 +28,7 @@ export const newHead = (): Head => ({
   programEnd: -1,
   pid: -1,
   pidEnd: -1,
+  tag: -1,
   message: -1,
 });
 
@@ -37,6 +40,7 @@ export function clearHead(head: Head, message: number): void {
   head.programEnd = -1;
   head.pid = -1;
   head.pidEnd = -1;
+  head.tag = -1;
   head.message = message;
 }
 
@@ -118,6 +122,7 @@ function parse5424(text: string, from: number, end: number, head: Head): boolean
   clearHead(head, end);
   head.stamp = stamp;
   head.host = host;
+  head.tag = host;
   head.hostEnd = program - 1;
   head.program = program;
   head.programEnd = pid - 1;
@@ -166,6 +171,7 @@ export function parseRendered(text: string, from: number, end: number, head: Hea
  */
 function parseTag(text: string, from: number, end: number, head: Head, hosts: boolean): void {
   let at = from;
+  head.tag = from;
   if (text.charCodeAt(at) === 60) {
     // BSD: facility and level, "<4.3>" or "<auth.info>".
     const space = text.indexOf(" ", at);
