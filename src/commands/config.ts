@@ -1,8 +1,6 @@
 // f2b config: what is in force and where it comes from, what can be written, whether a file is sound. Works without a daemon.
 
 import { spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { createInterface } from "node:readline/promises";
 import { bundledText } from "../config/bundled.ts";
 import { checkConfig } from "../config/check.ts";
 import { type Config, defaultPath, faultText, loadConfig } from "../config/index.ts";
@@ -213,7 +211,7 @@ async function edit(call: Call, [file]: readonly string[]): Promise<number> {
   }
   let before: string | undefined;
   let mode = 0o600;
-  const draft = `${path}.${randomBytes(4).toString("hex")}.edit.toml`;
+  const draft = `${path}.${crypto.randomUUID().slice(0, 8)}.edit.toml`;
   try {
     const stat = files.stat(path);
     if (stat !== undefined) mode = stat.mode & 0o777;
@@ -272,6 +270,7 @@ function editorOf(call: Call): readonly string[] | undefined {
 }
 
 async function ask(call: Call, question: string): Promise<string> {
+  const { createInterface } = await import("node:readline/promises");
   const terminal = createInterface({ input: call.stdin, output: call.stdout });
   const answer = await terminal.question(question).catch(() => "d");
   terminal.close();

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../config/index.ts";
+import { apply } from "../core/state.ts";
 import { openJournal } from "../journal/journal.ts";
 import { createCatalogue } from "../migrate/catalogue.ts";
 import { type ImportedBans, importDatabase } from "../migrate/database.ts";
@@ -50,13 +51,17 @@ async function run(call: Call): Promise<number> {
   }
   const directory = (call.words[0] ?? "/etc/fail2ban").replace(/(?<=.)\/+$/, "");
   if (system.files.stat(directory)?.kind !== "directory") {
-    call.err(`f2b: ${directory} is no directory\n  name fail2ban's configuration directory: f2b import DIR\n`);
+    call.err(
+      `f2b: ${directory} is no directory\n  name fail2ban's configuration directory: f2b import DIR\n`,
+    );
     return exits.configuration;
   }
   const tree = realTree(system);
   const installation = resolveInstallation({ tree, directory, all: call.flags.all === true });
   if (installation.layers.files.length === 0) {
-    call.err(`f2b: there is no jail.conf or jail.local in ${directory}\n  name fail2ban's configuration directory: f2b import DIR\n`);
+    call.err(
+      `f2b: there is no jail.conf or jail.local in ${directory}\n  name fail2ban's configuration directory: f2b import DIR\n`,
+    );
     return exits.configuration;
   }
   const catalogue = createCatalogue();
@@ -66,7 +71,10 @@ async function run(call: Call): Promise<number> {
   for (const [name, check] of checks) samples.set(name, check.samples);
   const written = writePlan(plan, { directory, catalogue, samples });
   const complaints = judge(written, system);
-  const bans = call.flags["no-bans"] === true ? undefined : readBans(call, plan, installation.daemon.get("dbfile")?.text);
+  const bans =
+    call.flags["no-bans"] === true
+      ? undefined
+      : readBans(call, plan, installation.daemon.get("dbfile")?.text);
 
   const output = typeof call.flags.output === "string" ? call.flags.output : "/etc/f2b";
   const dry = call.flags["dry-run"] === true;
@@ -77,14 +85,23 @@ async function run(call: Call): Promise<number> {
     disabled: installation.disabled,
     checks,
     complaints,
-    bans: bans === undefined ? undefined : { standing: bans.standing, past: bans.past, faults: bans.faults.map((fault) => tellFault(fault, directory)) },
+    bans:
+      bans === undefined
+        ? undefined
+        : {
+            standing: bans.standing,
+            past: bans.past,
+            faults: bans.faults.map((fault) => tellFault(fault, directory)),
+          },
     files: dry ? [] : paths,
   });
 
   if (!dry) {
     const there = paths.filter((path) => system.files.lstat(path) !== undefined);
     if (there.length > 0 && call.flags.force !== true) {
-      call.err(`f2b: ${there[0]} is there already${there.length > 1 ? `, and ${there.length - 1} more` : ""}\n  write elsewhere with --output DIR, or replace with --force\n`);
+      call.err(
+        `f2b: ${there[0]} is there already${there.length > 1 ? `, and ${there.length - 1} more` : ""}\n  write elsewhere with --output DIR, or replace with --force\n`,
+      );
       return exits.no;
     }
     for (const file of written) put(join(output, file.path), file.text, system);
@@ -117,7 +134,11 @@ function judge(written: readonly WrittenFile[], system: System): string[] {
   try {
     for (const file of written) put(join(stage, file.path), file.text, system);
     const loaded = loadConfig({ path: join(stage, "f2b.toml"), system, saved: false });
-    const faults = loaded.ok ? loaded.value.broken.flatMap((jail) => jail.faults.map((fault) => ({ ...fault, what: `jail ${jail.name}: ${fault.what}` }))) : loaded.faults;
+    const faults = loaded.ok
+      ? loaded.value.broken.flatMap((jail) =>
+          jail.faults.map((fault) => ({ ...fault, what: `jail ${jail.name}: ${fault.what}` })),
+        )
+      : loaded.faults;
     return faults.map((fault) => {
       const at = fault.at === undefined ? "" : `${fault.at.file.replace(`${stage}/`, "")}:${fault.at.line}: `;
       return `${at}${fault.what}${fault.fix === undefined ? "" : ` (${fault.fix})`}`;
@@ -129,7 +150,8 @@ function judge(written: readonly WrittenFile[], system: System): string[] {
 
 function put(path: string, text: string, system: System): void {
   makeDirectory(dirname(path), system);
-  if (system.files.stat(path) !== undefined) system.files.replaceFile(`${path}.old`, system.files.readFile(path), 0o600);
+  if (system.files.stat(path) !== undefined)
+    system.files.replaceFile(`${path}.old`, system.files.readFile(path), 0o600);
   // Tokens and passwords of notifications may stand in it.
   system.files.replaceFile(path, text, 0o600);
 }
@@ -143,7 +165,12 @@ function makeDirectory(path: string, system: System): void {
 function readBans(call: Call, plan: Plan, dbfile: string | undefined): ImportedBans | undefined {
   const asked = call.flags.database;
   const path = typeof asked === "string" ? asked : (dbfile ?? "/var/lib/fail2ban/fail2ban.sqlite3");
-  if (path === "None" || path === ":memory:" || (typeof asked !== "string" && call.system.files.stat(path) === undefined)) return undefined;
+  if (
+    path === "None" ||
+    path === ":memory:" ||
+    (typeof asked !== "string" && call.system.files.stat(path) === undefined)
+  )
+    return undefined;
   const jails = new Map(plan.jails.map((jail) => [jail.old.name, jail.name]));
   const purge = plan.daemon.get("dbpurgeage")?.value;
   const keep = typeof purge === "string" ? (str2sec(purge) ?? Number.POSITIVE_INFINITY) : 30 * 86400;
@@ -161,8 +188,10 @@ async function carryBans(call: Call, bans: ImportedBans, output: string): Promis
     const [fault] = opened.faults;
     return `bans     not carried over: ${fault?.what ?? "the journal cannot be opened"}\n         stop the daemon and run f2b import again with --force\n`;
   }
-  const { journal } = opened.value;
+  const { journal, state } = opened.value;
   try {
+    // Applied first: when the journal is written anew, it is written from the state.
+    for (const record of bans.records) apply(state, record);
     await journal.append(bans.records);
     return `written  ${journal.state().path}: ${bans.standing} standing bans, ${bans.past} earlier ones\n`;
   } finally {

@@ -1,6 +1,5 @@
 // f2b match: the process in which the daemon runs expressions that could not be proven safe. For the daemon, not for people.
 
-import { createInterface } from "node:readline";
 import { answerMatching } from "../daemon/matching.ts";
 import { type Command, exits } from "./index.ts";
 
@@ -10,6 +9,7 @@ export const match: Command = {
   usage: ["f2b match"],
   options: [],
   async run(call) {
+    const { createInterface } = await import("node:readline");
     await answerMatching(createInterface({ input: call.stdin }), (answer) =>
       call.out(`${JSON.stringify(answer)}\n`),
     );

@@ -1,6 +1,5 @@
 // f2b top: a live view in the terminal, with keys to ban, unban and explain what is selected.
 
-import { emitKeypressEvents } from "node:readline";
 import type { DaemonEvent } from "../daemon/events.ts";
 import type { Explanation } from "../daemon/explain.ts";
 import type { StatusReport } from "../daemon/report.ts";
@@ -61,6 +60,7 @@ async function live(call: Call, state: Mutable): Promise<number> {
   };
   out("\x1b[?1049h\x1b[?25l");
   stdin.setRawMode(true);
+  const { emitKeypressEvents } = await import("node:readline");
   emitKeypressEvents(stdin);
   stdin.resume();
   const timer = setInterval(() => {

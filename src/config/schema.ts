@@ -1,10 +1,13 @@
 // Every key of the configuration: its type, meaning, default and an example, in one place. Checking, `f2b config reference`,
 // `f2b config schema`, the commented default and `f2b set` all follow from here. Keys keep fail2ban's names.
 
-import { isIP } from "node:net";
 import { z } from "zod";
 import { blocktypes } from "../banaction/blocktype.ts";
+import { parseAddress } from "../core/address.ts";
 import * as values from "./values.ts";
+
+// A configuration is read once or twice in the life of a process: compiling a parser for each table costs more than it saves.
+z.config({ jitless: true });
 
 const text = z.string().min(1);
 const path = text.startsWith("/", "write the whole path, from / on");
@@ -498,7 +501,7 @@ export const metricsKeys = {
       const port = Number(value.slice(split + 1));
       if (port < 1 || port > 65535)
         context.issues.push({ code: "custom", message: `${port} is not a port`, input: value });
-      else if (isIP(host) === 0 || !(host === "::1" || host.startsWith("127.")))
+      else if (parseAddress(host) === undefined || !(host === "::1" || host.startsWith("127.")))
         context.issues.push({
           code: "custom",
           message: `${host} is not a loopback address\nmetrics tell who attacks whom: let a local agent or proxy fetch and protect them`,

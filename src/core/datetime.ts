@@ -370,10 +370,22 @@ function zoneMinutes(text: string): number | undefined {
 
 // -------------------------------------------------------------------------------------------------------- known formats
 
+/** Compiled when first looked for: most logs need two of them, and a start must not wait for the rest. */
 const known = (source: string): TimePattern => {
-  const compiled = compileTimePattern(source);
-  if (!compiled.ok) throw new Error(compiled.faults[0]?.why);
-  return compiled.value;
+  let compiled: TimePattern | undefined;
+  const get = (): TimePattern => {
+    if (compiled !== undefined) return compiled;
+    const result = compileTimePattern(source);
+    if (!result.ok) throw new Error(result.faults[0]?.why);
+    compiled = result.value;
+    return compiled;
+  };
+  return {
+    source,
+    none: false,
+    at: (text, at) => get().at(text, at),
+    find: (text, from, to) => get().find(text, from, to),
+  };
 };
 
 const zonePart = "(?:\\s?(?:%z|%Z)(?![A-Za-z0-9]))?";
@@ -424,7 +436,9 @@ const beforeRequest = known(`(?<=\\[)%d/%b\\.?/%Y:%H:%M:%S(?:[ ]%z)?(?=\\] ")`);
 
 /** The bracketed time of an access log. */
 export const accessStamp = (text: string, from: number, to: number): Stamp | undefined =>
-  beforeRequest.find(text, from, to) ?? bracketed.find(text, from, to) ?? bracketedNumeric.find(text, from, to);
+  beforeRequest.find(text, from, to) ??
+  bracketed.find(text, from, to) ??
+  bracketedNumeric.find(text, from, to);
 
 /** A time given as a JSON value: text in a known format, or seconds or milliseconds since the epoch. */
 export function valueTime(value: unknown, now: Time, zone: Zone): Time | undefined {

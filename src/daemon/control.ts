@@ -2,7 +2,6 @@
 // what a route does stands in the command's own file. Nothing here can name a file to read or write.
 
 import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { Answer, Route } from "../commands/index.ts";
 import type { Fault } from "../core/domain.ts";
@@ -26,7 +25,8 @@ export interface Control {
 }
 
 /** True when somebody answers on the socket. */
-export function alive(path: string): Promise<boolean> {
+export async function alive(path: string): Promise<boolean> {
+  const { connect } = await import("node:net");
   return new Promise((resolve) => {
     const probe = connect(path);
     const done = (answer: boolean): void => {

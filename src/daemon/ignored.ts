@@ -1,7 +1,6 @@
 // ignoreip and its kin, at the edge: names are resolved in the background (a decision never waits for DNS), files are re-read
 // when they change, and ignorecommand runs with a time limit and a cache. What is decided from them is pure (core/ignore.ts).
 
-import { lookup } from "node:dns/promises";
 import { parseAddress } from "../core/address.ts";
 import type { Failure, IgnorePolicy, Jail, Target } from "../core/domain.ts";
 import { compileIgnore, ignoreReason } from "../core/ignore.ts";
@@ -67,6 +66,7 @@ export function createIgnored(system: System, policy: IgnorePolicy, ownAddresses
       readFiles();
       if (names.length === 0 || now - lastLookup < resolveEveryMs) return;
       lastLookup = now;
+      const { lookup } = await import("node:dns/promises");
       await Promise.all(
         names.map(async (name) => {
           try {

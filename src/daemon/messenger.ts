@@ -2,7 +2,6 @@
 // of its own with a bounded queue, groups what comes together, keeps to its rate, retries with back-off, and gives up in the end.
 // The queue lives in memory: what a crash takes with it is a message, never a ban.
 
-import { randomBytes } from "node:crypto";
 import type { Fault, JailName, Result, Time } from "../core/domain.ts";
 import { endOfDayPart, nextRun } from "../core/schedule.ts";
 import { plural, visibleLine } from "../core/text.ts";
@@ -89,7 +88,7 @@ export function createMessenger(setup: MessengerSetup): Messenger {
   const random = setup.random ?? Math.random;
   const timezone = setup.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Part of every message's id, and of nothing else: a log line that holds it was caused by a message of ours.
-  const mark = randomBytes(9).toString("hex");
+  const mark = Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString("hex");
   let serial = 0;
   let { wanted, enricher } = setup;
   let stopping = false;

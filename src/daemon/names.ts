@@ -1,7 +1,6 @@
 // Host names in a log, for those who set `usedns`: resolved in the background with a time limit and a bounded cache; nothing waits, and
 // a name that does not resolve counts for nobody. Off by default, since whoever owns an address also owns what its name says.
 
-import { lookup } from "node:dns/promises";
 import { addressTarget, parseAddress } from "../core/address.ts";
 import type { Target, Time } from "../core/domain.ts";
 
@@ -42,5 +41,6 @@ export function createNames(ask: (name: string) => Promise<readonly string[]> = 
 }
 
 async function askDns(name: string): Promise<readonly string[]> {
+  const { lookup } = await import("node:dns/promises");
   return (await lookup(name, { all: true })).map((one) => one.address);
 }

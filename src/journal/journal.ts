@@ -7,7 +7,6 @@
 // and when the disk takes writes again it brings the file up to date. After a failed flush the kernel may have dropped what it could
 // not write while claiming otherwise later, so that file is never trusted again: everything is written anew.
 
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Checkpoint, Fault, JournalRecord, Result, Span } from "../core/domain.ts";
 import { takeSnapshot } from "../core/snapshot.ts";
@@ -88,7 +87,7 @@ export function openJournal(options: JournalOptions): Result<Opened> {
   try {
     const fault = checkDirectory(system.files, directory, uid);
     if (fault !== undefined) return { ok: false, faults: [fault] };
-    const taken = takeLock(system, join(directory, "lock"), randomUUID());
+    const taken = takeLock(system, join(directory, "lock"), crypto.randomUUID());
     if ("what" in taken) return { ok: false, faults: [taken] };
     if ("release" in taken) lock = taken;
     else if (isTrouble(taken))
@@ -397,7 +396,7 @@ function run(
     try {
       if (checkDirectory(files, directory, uid) !== undefined) return undefined;
       if (lock === undefined) {
-        const taken = takeLock(system, join(directory, "lock"), randomUUID());
+        const taken = takeLock(system, join(directory, "lock"), crypto.randomUUID());
         if (!("release" in taken)) return undefined;
         lock = taken;
       }

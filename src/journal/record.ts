@@ -3,7 +3,6 @@
 // Every version keeps this envelope. Times are milliseconds since the epoch; a target is its canonical text, or {"id": text}.
 // The first line of a file is {"t":"f2b",…}: when and by what the file was begun. Whatever is not exactly right is damage with a reason.
 
-import { crc32 } from "node:zlib";
 import { parseTarget } from "../core/address.ts";
 import type {
   Ban,
@@ -24,6 +23,8 @@ import type {
   WindowSnapshot,
 } from "../core/domain.ts";
 import { everyJail } from "../core/state.ts";
+
+const { crc32 } = Bun.hash;
 
 export const version = 1;
 /** No line that we write is longer, and none that is longer is read. */

@@ -2,7 +2,6 @@
 // attack came from. Strangers get mail from you: one ban one report, repeat reports about one address at most once a day, and an
 // address without a known contact is passed over.
 
-import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Ban } from "../core/domain.ts";
 import { plural, visibleLine } from "../core/text.ts";
@@ -101,7 +100,7 @@ export function document(ban: Ban, o: Options): Readonly<Record<string, unknown>
   const evidence = evidenceOf(ban);
   return {
     xarf_version: "4.2.0",
-    report_id: randomUUID(),
+    report_id: crypto.randomUUID(),
     timestamp: at,
     reporter: party,
     sender: party,
@@ -120,7 +119,7 @@ export function document(ban: Ban, o: Options): Readonly<Record<string, unknown>
               content_type: "text/plain",
               description: "Log lines of the failed attempts",
               payload: Buffer.from(evidence).toString("base64"),
-              hash: `sha256:${createHash("sha256").update(evidence).digest("hex")}`,
+              hash: `sha256:${new Bun.CryptoHasher("sha256").update(evidence).digest("hex")}`,
             },
           ],
         }

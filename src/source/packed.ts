@@ -1,8 +1,7 @@
 // What logrotate compressed, as a stream of bytes: gzip and zstd by ourselves, xz and bzip2 through their programs. Reads a piece at a
 // time, so that the size of what comes out does not matter.
 
-import { Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import type { Transform } from "node:stream";
 import type { System } from "../system/index.ts";
 
 const PIECE = 64 * 1024;
@@ -23,9 +22,9 @@ export function unpack(
 ): AsyncIterable<Uint8Array> {
   switch (packing) {
     case "gz":
-      return through(rawPieces(system, fd), createGunzip());
+      return through(rawPieces(system, fd), async () => (await import("node:zlib")).createGunzip());
     case "zst":
-      return through(rawPieces(system, fd), createZstdDecompress());
+      return through(rawPieces(system, fd), async () => (await import("node:zlib")).createZstdDecompress());
     case "xz":
     case "bz2":
       system.files.close(fd);
@@ -47,7 +46,13 @@ export function* rawPieces(system: System, fd: number): Generator<Buffer> {
   }
 }
 
-async function* through(pieces: Iterable<Buffer>, transform: Transform): AsyncGenerator<Uint8Array> {
+/** Node's streams are loaded where something is packed: a start without does not wait for them. */
+async function* through(
+  pieces: Iterable<Buffer>,
+  open: () => Promise<Transform>,
+): AsyncGenerator<Uint8Array> {
+  const { Readable } = await import("node:stream");
+  const transform = await open();
   const source = Readable.from(pieces, { objectMode: false });
   source.on("error", (error) => transform.destroy(error));
   const out: AsyncIterable<Uint8Array> = source.pipe(transform);
