@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import { dirname } from "node:path";
 import type { FileStat, Files } from "./index.ts";
+import { inotifyWatch } from "./inotify.ts";
 import { libc } from "./libc.ts";
 
 export function realFiles(): Files {
@@ -32,7 +33,13 @@ export function realFiles(): Files {
     realpath: (path) => fs.realpathSync(path),
     fsyncDirectory,
     watchDirectory(path, changed) {
-      const watcher = fs.watch(path, { persistent: true }, (_event, name) => changed(name ?? undefined));
+      const direct = inotifyWatch(path, changed);
+      if (direct !== undefined) return direct;
+      const watcher = fs.watch(path, (_event, name) => {
+        changed(name ?? undefined);
+        // Bun says nothing of a change that follows within a millisecond.
+        setTimeout(changed, 3, name ?? undefined);
+      });
       // A watch that breaks later (directory removed, limit reached) is told as a change: watchers look again anyway.
       watcher.on("error", () => changed(undefined));
       return () => watcher.close();

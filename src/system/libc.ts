@@ -1,7 +1,7 @@
 // The few functions of libc that neither Bun nor Node offers, called directly. Where libc cannot be loaded the answer is undefined
 // and whoever asks does without.
 
-import { dlopen, FFIType } from "bun:ffi";
+import { dlopen, FFIType, read } from "bun:ffi";
 
 function open(name: string) {
   const { i32, u32, u64, i64, pointer } = FFIType;
@@ -11,6 +11,10 @@ function open(name: string) {
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
     close: { args: [i32], returns: i32 },
+    inotify_init1: { args: [i32], returns: i32 },
+    inotify_add_watch: { args: [i32, pointer, u32], returns: i32 },
+    inotify_rm_watch: { args: [i32, i32], returns: i32 },
+    __errno_location: { args: [], returns: pointer },
   }).symbols;
 }
 
@@ -30,4 +34,10 @@ export function libc(): Libc | undefined {
     } catch {}
   }
   return undefined;
+}
+
+/** The error number of the call just made on this thread. */
+export function errno(from: Libc): number {
+  const at = from.__errno_location();
+  return at === null ? 0 : read.i32(at, 0);
 }
