@@ -12,6 +12,8 @@ export interface Due {
   /** Bans with `until` at or before `now`, in no particular order; they stay until they are lifted. */
   upTo(now: Time): Ban[];
   rebuild(bans: Iterable<Ban>): void;
+  /** Entries held, those of bans that stand no more included. */
+  readonly size: number;
 }
 
 /** `stands` tells whether this very ban (the same object) is still in force. */
@@ -86,5 +88,8 @@ export function createDue(stands: (ban: Ban) => boolean): Due {
       return found;
     },
     rebuild: (bans) => refill([...bans]),
+    get size() {
+      return heap.length;
+    },
   };
 }

@@ -322,7 +322,7 @@ function applyCheckpoint(state: State, checkpoint: Checkpoint): void {
   if (state.marks.size === 0) return;
   const positions = new Map(Object.entries(checkpoint.positions));
   for (const [key, marks] of state.marks) {
-    const kept = marks.filter((mark) => mark.at > checkpoint.at || isBeyond(mark.seen, positions));
+    const kept = marks.filter(({ seen }) => isBeyond(seen, positions));
     if (kept.length === 0) state.marks.delete(key);
     else if (kept.length < marks.length) state.marks.set(key, kept);
   }

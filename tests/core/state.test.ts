@@ -118,6 +118,16 @@ describe("the next ban that ends", () => {
     );
   });
 
+  test("is found among what stands: bans that were lifted do not pile up behind it", () => {
+    const state = fold([banned("192.0.2.1", { until: start + 1 })]);
+    for (let i = 0; i < 10_000; i++) {
+      apply(state, banned("192.0.2.2", { since: start + i, until: start + 1_000_000 + i }));
+      apply(state, unbanned("192.0.2.2", start + i));
+    }
+    expect(state.due.size).toBeLessThan(100);
+    expect(nextDue(state)).toBe(start + 1);
+  });
+
   test("a ban for ever is never due", () => {
     const state = fold([banned("192.0.2.1", { until: "forever" })]);
     expect(nextDue(state)).toBeUndefined();

@@ -227,6 +227,7 @@ describe("a disk in trouble", () => {
     const one = machine();
     const { keep, journal, state } = open(one);
     await keep(banned("192.0.2.1"));
+    const before = one.system.files.lstat(path)?.ino;
     one.disk.capacity = 0;
     for (let i = 0; i < 20_000; i++) void keep(banned(`10.1.${i >> 8}.${i & 255}`));
     one.disk.capacity = Number.POSITIVE_INFINITY;
@@ -235,6 +236,8 @@ describe("a disk in trouble", () => {
       await settle(one.clock);
     }
     expect(journal.state().degraded).toBeUndefined();
+    // Written anew, not by way of what could be kept in memory.
+    expect(one.system.files.lstat(path)?.ino).not.toBe(before);
     journal.close();
     expect(dump(open(machine(one.disk)).state)).toBe(dump(state));
   });

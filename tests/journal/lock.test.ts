@@ -55,6 +55,23 @@ test("a lock left by a crash, by another boot, or by a pid that was given out ag
   }
 });
 
+test("a lock file that its owner gives up while we write into it is not taken for ours", () => {
+  const { system, path } = place();
+  const first = held(takeLock(system, path, "one"));
+  let between: (() => void) | undefined = () => first?.release();
+  const files = {
+    ...system.files,
+    write: (fd: number, data: Uint8Array) => {
+      between?.();
+      between = undefined;
+      return system.files.write(fd, data);
+    },
+  };
+  expect(held(takeLock({ ...system, files }, path, "two"))).toBeDefined();
+  expect(readFileSync(path, "latin1")).toContain(" two\n");
+  expect(takeLock(system, path, "three")).toMatchObject({ what: expect.stringContaining("pid") });
+});
+
 test("a living process before us in the file is the owner", () => {
   const { system, path } = place();
   const stat = readFileSync("/proc/1/stat", "latin1");
