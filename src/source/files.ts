@@ -66,6 +66,8 @@ export function createFilesSource(options: FilesOptions): FilesSource {
   let fresh = true;
   let closed = false;
   let rescan = true;
+  /** The next look at everything is a short pause away, not a long one. */
+  let armed = false;
   let wake: () => void = () => undefined;
   let cancelSweep: () => void = () => undefined;
 
@@ -109,11 +111,18 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     arm();
   }
 
+  const often = () =>
+    options.polling === true || watches.polling || [...follows.values()].some((follow) => follow.draining);
+
   function arm(): void {
     cancelSweep();
-    const often =
-      options.polling === true || watches.polling || [...follows.values()].some((follow) => follow.draining);
-    cancelSweep = system.clock.after(often ? POLL_MS : SWEEP_MS, sweep);
+    armed = often();
+    cancelSweep = system.clock.after(armed ? POLL_MS : SWEEP_MS, sweep);
+  }
+
+  /** Polling, or a file that was renamed away, has just begun: not only after the long pause. */
+  function hurry(): void {
+    if (!closed && !armed && often()) arm();
   }
 
   function scan(): void {
@@ -176,6 +185,7 @@ export function createFilesSource(options: FilesOptions): FilesSource {
       if (real !== undefined) directories.add(dirname(real));
     }
     watches.set(directories);
+    hurry();
   }
 
   async function step(follow: Follow): Promise<readonly FileChunk[]> {
@@ -184,6 +194,7 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     try {
       const chunks = await follow.step();
       if (follow.real !== real) watch();
+      if (follow.draining) hurry();
       if (chunks === undefined) return [];
       follow.due = true;
       const all = patternsOf(follow);
