@@ -106,6 +106,12 @@ function run(
   };
   for (const word of words) env[`F2B_${word.toUpperCase()}`] = given[word];
   const ban = standing?.ban;
+  if (ban !== undefined) {
+    env.F2B_TIME = String(Math.floor(ban.since / 1000));
+    env.F2B_FAILURES = String(ban.failures);
+    env.F2B_NTH = String(ban.nth);
+    if (ban.user !== undefined) env.F2B_USER = ban.user.replaceAll("\0", "");
+  }
   const about =
     ban === undefined
       ? {}

@@ -3,6 +3,7 @@
 
 import type { Fault, Place } from "../core/domain.ts";
 import {
+  betterWords,
   defaultAbuseCategories,
   firewallWords,
   goneWords,
@@ -79,7 +80,6 @@ function asFirewall(jail: OldJail, action: OldAction, stock: StockJudge): NewAct
     notes.push({ text: `${changed[0]} is not as fail2ban shipped it; what was changed there is not carried over`, at: placeOf(changed[0]!) });
   }
   const options: Record<string, unknown> = { ...word.options };
-  if (word.banaction === "cloudflare") cloudflareOptions(action, options, notes);
   const block = blocktype(text(action, "blocktype"));
   if (block === "allow") {
     return lost(action, `${jail.name} lets addresses in instead of shutting them out`, "f2b only bans; a jail that opens a port does not exist", "knock with your VPN, or let a program do it: [notify.NAME] with type = \"command\"");
@@ -128,15 +128,6 @@ function portList(value: string): string | undefined {
     .map((port) => port.replace(":", "-"));
   if (ports.length === 0) return undefined;
   return ports.some((port) => port === "0-65535" || port === "1-65535" || port === "all") ? "all" : ports.join(",");
-}
-
-function cloudflareOptions(action: OldAction, options: Record<string, unknown>, notes: Note[]): void {
-  const token = text(action, "cftoken");
-  if (token !== "") options.token = token;
-  notes.push({
-    text: "f2b keeps banned addresses in one list of the account, which a rule of yours must block; fail2ban made a rule for each address",
-    at: action.at,
-  });
 }
 
 // ---------------------------------------------------------------------------------------------------------------- telling
@@ -234,7 +225,6 @@ const banVariables: Readonly<Record<string, string>> = {
   bantime: "F2B_BANTIME",
   bancount: "F2B_NTH",
   user: "F2B_USER",
-  "ip-host": "F2B_NAME",
 };
 
 const tellVariables: Readonly<Record<string, string>> = {
@@ -266,7 +256,7 @@ function asCommand(jail: OldJail, action: OldAction): NewAction {
     });
   }
   const both = (name: CommandName): string =>
-    four[name] === six[name] ? four[name] : `if [ "$F2B_FAMILY" = 6 ]; then\n${six[name]}\nelse\n${four[name]}\nfi`;
+    four[name] === six[name] ? four[name] : `if [ "\${F2B_FAMILY#inet}" = 6 ]; then\n${six[name]}\nelse\n${four[name]}\nfi`;
   const tells = [four.actionban, four.actionunban].filter((command) => !isNothing(command));
   if (tells.length === 0) {
     return lost(action, `${action.reference.name} does nothing when it bans`, "actionban is empty", "leave it out, or write the command");
@@ -329,7 +319,7 @@ function script(
   variables: Readonly<Record<string, string>>,
   notes: Note[],
   faults: Fault[],
-): string[] {
+): string {
   const converted = toEnvironment(command, variables, { name: text(action, "name") || jail.name, br: "\n", sp: " ", "jail.name": jail.name });
   const at = action.definition.options.get(name)?.at ?? action.at;
   for (const tag of converted.unknown) {
@@ -345,7 +335,7 @@ function script(
   if (/\beval\b/.test(converted.text)) {
     notes.push({ text: `${name} uses eval, which would run what stands in a value`, at });
   }
-  return ["/bin/sh", "-c", converted.text];
+  return converted.text;
 }
 
 function asTelling(
@@ -361,7 +351,7 @@ function asTelling(
   const joined = tellsUnban ? `if [ "$F2B_EVENT" = unban ]; then\n${unban}\nelse\n${ban}\nfi` : ban;
   const notify = {
     type: reportWords.command,
-    command: script(jail, action, "actionban", joined, tellVariables, notes, faults),
+    command: ["/bin/sh", "-c", script(jail, action, "actionban", joined, tellVariables, notes, faults)],
     events: tellsUnban ? ["ban", "unban"] : ["ban"],
   };
   for (const name of ["actionstart", "actionstop"] as const) {
@@ -377,8 +367,10 @@ function asBanning(
   notes: Note[],
   faults: Fault[],
 ): NewAction {
-  const make = (name: CommandName): string[] | undefined =>
+  const make = (name: CommandName): string | undefined =>
     isNothing(both(name)) ? undefined : script(jail, action, name, both(name), banVariables, notes, faults);
+  const better = betterWords[action.reference.name];
+  if (better !== undefined) notes.push({ text: better, at: action.at });
   const start = make("actionstart");
   const stop = make("actionstop");
   const banaction = {
@@ -387,6 +379,8 @@ function asBanning(
     ban: make("actionban")!,
     unban: make("actionunban")!,
     ...(stop === undefined ? {} : { stop }),
+    // Nothing is ever put into these texts: values are in the environment.
+    unsafe_shell: true,
   };
   if (!isNothing(both("actioncheck"))) {
     notes.push({ text: `actioncheck of ${action.reference.name} is left out: f2b compares what stands with what should stand`, at: action.at });

@@ -55,13 +55,15 @@ function translateOne(text: string): string | { readonly why: string } {
 /** What stands before, in and behind the first group without a name, when it is not inside another one. */
 function firstGroup(text: string): [string, string, string] | undefined {
   let depth = 0;
-  let inClass = false;
+  let opened = -1;
   let start = -1;
   for (let i = 0; i < text.length; i++) {
     const c = text[i];
     if (c === "\\") i++;
-    else if (inClass) inClass = c !== "]" || text[i - 1] === "[" || text.slice(i - 2, i) === "[^";
-    else if (c === "[") inClass = true;
+    else if (opened >= 0) {
+      const first = i === opened + 1 || (i === opened + 2 && text[opened + 1] === "^");
+      if (c === "]" && !first) opened = -1;
+    } else if (c === "[") opened = i;
     else if (c === "(") {
       if (depth === 0 && text[i + 1] !== "?") start = i;
       depth++;

@@ -42,9 +42,12 @@ export const firewallWords: Readonly<Record<string, FirewallWord>> = {
   ipfw: { banaction: "ipfw" },
   "bsd-ipfw": { banaction: "ipfw" },
   npf: { banaction: "npf", allPorts },
-  cloudflare: { banaction: "cloudflare", allPorts },
-  "cloudflare-token": { banaction: "cloudflare", allPorts },
 };
+
+const lists = 'f2b\'s own banaction = "cloudflare" keeps all addresses in one list of the account and needs its id; until then the old commands are used';
+
+/** Actions that stay commands, though there is something better. */
+export const betterWords: Readonly<Record<string, string>> = { cloudflare: lists, "cloudflare-token": lists };
 
 export interface MailWord {
   readonly form: "plain" | "whois" | "whois-lines";

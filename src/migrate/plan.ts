@@ -330,7 +330,7 @@ function planIgnore(task: Task): void {
     const table: Record<string, unknown> = {};
     for (const [, key, quoted, plain] of cache.text.matchAll(/([\w-]+)\s*=\s*(?:"([^"]*)"|([^,\]]+))/g)) {
       const value = (quoted ?? plain ?? "").trim();
-      if (key === "key") table.key = value.replaceAll("<F-USER>", "<user>").replaceAll("<ip-host>", "<ip>");
+      if (key === "key") table.key = value.replaceAll("<F-USER>", "{user}").replaceAll("<ip-host>", "{ip}").replaceAll("<ip>", "{ip}");
       if (key === "max-count" && /^\d+$/.test(value)) table["max-count"] = Number(value);
       if (key === "max-time") table["max-time"] = timeText(value, false) ?? "5m";
     }
@@ -345,6 +345,8 @@ function planIgnoreip(task: Task): void {
   if (value === undefined) return;
   const kept: string[] = [];
   const dropped: string[] = [];
+  /** Addresses that stand in a would-be comment. */
+  const saved: string[] = [];
   let comment: Place | undefined;
   for (const line of fullLines(value.lines)) {
     let inComment = false;
@@ -355,7 +357,10 @@ function planIgnoreip(task: Task): void {
       }
       const sound = judgeIgnored(word) === undefined;
       const address = /^[\d.]+(?:\/[\d.]+)?$|:/.test(word);
-      if (sound && (!inComment || address)) kept.push(word);
+      if (sound && (!inComment || address)) {
+        kept.push(word);
+        if (inComment) saved.push(word);
+      }
       else dropped.push(word);
     }
   }
@@ -364,7 +369,7 @@ function planIgnoreip(task: Task): void {
   task.faults.push({
     what: `ignoreip holds words that are no addresses: ${dropped.slice(0, 8).join(" ")}${dropped.length > 8 ? " …" : ""}`,
     why: comment !== undefined ? '"#" behind a value begins no comment in fail2ban: it looks the words up as host names' : "fail2ban looks them up as host names",
-    fix: "they are left out; put comments on lines of their own",
+    fix: `they are left out${saved.length > 0 ? `; kept, as fail2ban heeds them too: ${saved.join(" ")}` : ""}; put comments on lines of their own`,
     at: comment ?? value.at,
   });
 }

@@ -87,7 +87,7 @@ function jailReport(jail: PlannedJail, directory: string, check: FilterCheck | u
 }
 
 function becomesFilter(jail: PlannedJail): string {
-  if (!jail.runs) return "nothing that can run: it is written with enabled = false";
+  if (!jail.runs) return "nothing that can run: it stands in f2b.toml as a comment";
   if (jail.file !== undefined) {
     const { failregex } = jail.file;
     return `jails/${jail.filter}.toml, ${failregex.length} translated expression${failregex.length === 1 ? "" : "s"}`;

@@ -3,7 +3,7 @@
 
 export interface ShellText {
   readonly text: string;
-  /** Tags that have no counterpart and were replaced by nothing or left as they stand. */
+  /** Tags that have no counterpart and were replaced by nothing. */
   readonly unknown: readonly string[];
   /** Tags that were replaced, for the report. */
   readonly used: readonly string[];
@@ -32,8 +32,12 @@ export function toEnvironment(
         out += constant !== undefined ? quoted(constant, quote) : reference(variable!, quote);
         continue;
       }
-      // `cat <file>` is a redirection, `<matches>` would have been a value.
-      unknown.add(name);
+      // `cat <file>` is a redirection; `<matches>` would have been a value, and must not become one.
+      if (runtimeTags.has(name) || name.startsWith("F-")) {
+        i += tag[0].length - 1;
+        unknown.add(name);
+        continue;
+      }
     }
     if (c === "\\" && quote !== "'") {
       out += c + (command[i + 1] ?? "");
@@ -46,6 +50,30 @@ export function toEnvironment(
   }
   return { text: out, unknown: [...unknown], used: [...used] };
 }
+
+/** Tags that fail2ban fills in when it bans. */
+const runtimeTags: ReadonlySet<string> = new Set([
+  "ip-rev",
+  "ip-host",
+  "matches",
+  "ipmatches",
+  "ipjailmatches",
+  "ipfailures",
+  "ipjailfailures",
+  "raw-ticket",
+  "restored",
+  "jail.banned",
+  "jail.banned_total",
+  "jail.found",
+  "jail.found_total",
+  "fq-hostname",
+  "sh-hostname",
+  "bancount",
+  "bantime",
+  "failures",
+  "time",
+  "family",
+]);
 
 function userVariable(name: string, variables: Readonly<Record<string, string>>): string | undefined {
   return name === "F-USER" || name.startsWith("F-ALT_USER") ? variables.user : undefined;

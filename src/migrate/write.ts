@@ -65,10 +65,11 @@ const sorted = (settings: ReadonlyMap<string, Setting>): [string, Setting][] =>
 /** Keys every jail has, with the value most of them have. */
 export function commonSettings(plan: Plan): Map<string, Setting> {
   const out = new Map<string, Setting>();
-  if (plan.jails.length === 0) return out;
+  const jails = plan.jails.filter((jail) => jail.runs);
+  if (jails.length === 0) return out;
   for (const key of order) {
     if (!Object.hasOwn(commonKeys, key) || key === "mode") continue;
-    const settings = plan.jails.map((jail) => jail.settings.get(key));
+    const settings = jails.map((jail) => jail.settings.get(key));
     if (settings.some((setting) => setting === undefined)) continue;
     const counts = new Map<string, { setting: Setting; count: number }>();
     for (const setting of settings) {
@@ -78,10 +79,12 @@ export function commonSettings(plan: Plan): Map<string, Setting> {
       counts.set(text, entry);
     }
     const best = [...counts.values()].toSorted((a, b) => b.count - a.count)[0]!;
-    if (best.count > 1 || plan.jails.length === 1) out.set(key, best.setting);
+    const ownMatter = key === "port" || key === "protocol" || key === "backend";
+    if (ownMatter && best.count < jails.length) continue;
+    if (best.count > 1 || jails.length === 1) out.set(key, best.setting);
   }
   // A single jail's own port or log is its own.
-  if (plan.jails.length === 1) for (const key of ["port", "protocol", "backend"]) out.delete(key);
+  if (jails.length === 1) for (const key of ["port", "protocol", "backend"]) out.delete(key);
   return out;
 }
 
@@ -120,6 +123,11 @@ function jailTable(jail: PlannedJail, common: ReadonlyMap<string, Setting>, opti
   const lines: string[] = [];
   for (const fault of jail.faults) lines.push(tomlComment(`NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}${fault.fix === undefined ? "" : `: ${fault.fix}`}`));
   for (const note of jail.notes) lines.push(tomlComment(`differs: ${note.text}${where(note.at, directory)}`));
+  if (!jail.runs) {
+    // Without a filter it is no jail yet; what is known of it waits here.
+    const waiting = [`[jails.${tomlKey(jail.name)}]`, ...sorted(jail.settings).map(([key, setting]) => entry(key, setting, directory))];
+    return [...lines, ...waiting.flatMap((text) => text.split("\n")).map((text) => `#  ${text}`), ""];
+  }
   lines.push(`[jails.${tomlKey(jail.name)}]`);
   const service = jail.filter !== undefined && jail.file === undefined ? new Set(catalogue.settings(jail.filter)) : new Set<string>();
   for (const [key, setting] of sorted(jail.settings)) {

@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/core/address.ts";
@@ -50,10 +51,10 @@ afterAll(() => rmSync(made, { recursive: true, force: true }));
 /** Nothing is ours: every filter is translated. */
 const noCatalogue = { has: () => false, modes: () => [], parameters: () => [], settings: () => [] };
 
-function jailsWith(argument: string): readonly OldJail[] {
+function jailsWith(argument: string, only?: ReadonlySet<string>): readonly OldJail[] {
   const directory = join(made, argument.replace(/\W/g, "_") || "plain");
   if (!existsSync(directory)) cpSync(stock, directory, { recursive: true });
-  const filters = readdirSync(`${directory}/filter.d`).filter((name) => name.endsWith(".conf")).map((name) => name.slice(0, -5));
+  const filters = readdirSync(`${directory}/filter.d`).filter((name) => name.endsWith(".conf")).map((name) => name.slice(0, -5)).filter((name) => only?.has(name) !== false);
   const sections = filters.map((name) => `[t-${name}]\nenabled = true\nfilter = ${name}${argument}\nlogpath = /dev/null\naction =\n`);
   writeFileSync(join(directory, "jail.local"), sections.join(""));
   rmSync(join(directory, "jail.d"), { recursive: true, force: true });
@@ -161,20 +162,26 @@ describe("stock expressions over the corpus", () => {
     "as whole filters report the failures that fail2ban reports",
     () => {
       const zone = createZone("Europe/Zurich");
+      // The judge is awake.
+      const known = entries.get("sshd")!.find((entry) => entry.expect?.match === true && Object.keys(entry.options).length === 0)!;
+      expect(foundByFail2ban(known, "sshd")).toContain(known.expect!.host!);
       const missed: string[] = [];
       const invented: string[] = [];
       let right = 0;
+      let older = 0;
       const compiled = new Map<string, FilterFile>();
-      for (const variant of ["", ...new Set([...entries.values()].flat().filter((e) => e.source === "fail2ban").map((e) => optionText(e)))]) {
-        if (variant === "") continue;
-        for (const jail of jailsWith(variant)) {
+      const wantedBy = new Map<string, Set<string>>();
+      for (const [name, list] of entries) {
+        for (const entry of list) {
+          const variant = optionText(entry);
+          if (entry.source === "fail2ban") wantedBy.set(variant, (wantedBy.get(variant) ?? new Set()).add(name));
+        }
+      }
+      for (const [variant, services] of wantedBy) {
+        for (const jail of jailsWith(variant, services)) {
           const result = translateFilter(jail, createStockJudge(diskTree, stock), noCatalogue, diskTree);
           if (result.filter.kind === "own" && result.faults.length === 0) compiled.set(`${service(jail)}${variant}`, result.filter.file);
         }
-      }
-      for (const jail of jailsWith("")) {
-        const result = translateFilter(jail, createStockJudge(diskTree, stock), noCatalogue, diskTree);
-        if (result.filter.kind === "own") compiled.set(service(jail), result.filter.file);
       }
       for (const [name, list] of entries) {
         for (const entry of list) {
@@ -191,20 +198,38 @@ describe("stock expressions over the corpus", () => {
           const got = new Set(hosts.map((host) => parseAddress(host) ?? host));
           for (const host of wanted) {
             if (got.has(host)) right++;
-            else missed.push(`${entry.id} ${host}`);
+            // The corpus is of a newer fail2ban: what Debian's does not find either is not missed.
+            else if (foundByFail2ban(entry, name).includes(host)) missed.push(`${entry.id} ${host}`);
+            else older++;
           }
-          for (const host of got) if (!wanted.includes(host)) invented.push(`${entry.id} ${host}`);
+          for (const host of got) {
+            if (!wanted.includes(host) && !foundByFail2ban(entry, name).includes(host)) invented.push(`${entry.id} ${host}`);
+          }
         }
       }
-      console.log(`whole filters: ${right} right, ${missed.length} missed, ${invented.length} false`);
-      console.log(missed.join("\n"));
-      console.log(invented.join("\n"));
-      expect(invented.length).toBeLessThanOrEqual(2);
-      expect(missed.length / (right + missed.length)).toBeLessThan(0.05);
+      console.log(`whole filters: ${right} right, ${missed.length} missed, ${invented.length} false; ${older} beyond Debian's fail2ban`);
+      expect(right).toBeGreaterThan(500);
+      expect({ missed: missed.filter((one) => reasons[one] === undefined), invented: invented.filter((one) => reasons[one] === undefined) }).toEqual({
+        missed: [],
+        invented: [],
+      });
     },
     120_000,
   );
 });
+
+/** Known differences, each with its reason. */
+const reasons: Readonly<Record<string, string>> = {};
+
+function foundByFail2ban(entry: Entry, name: string): string[] {
+  const file = join(made, "lines.log");
+  writeFileSync(file, `${entry.lines.join("\n")}\n`);
+  const run = spawnSync("fail2ban-regex", ["-c", stock, "--usedns", "raw", "-o", "ip", file, `${name}${optionText(entry)}`], {
+    encoding: "utf8",
+    env: { ...process.env, TZ: "Europe/Zurich" },
+  });
+  return run.stdout.split("\n").map((host) => parseAddress(host.trim()) ?? host.trim());
+}
 
 function optionText(entry: Entry): string {
   const options = Object.entries(entry.options).filter(([key]) => key !== "logtype");
