@@ -331,11 +331,12 @@ function run(
     flusher.giveUp();
     if (before === undefined) {
       delay = firstRetry;
-      log.say(
-        "critical",
-        `${reason}; bans go on from memory, and are forgotten if f2b stops before this is mended`,
-      );
-      if (started) options.changed?.({ degraded: reason, merged: false });
+      if (started && options.changed !== undefined) options.changed({ degraded: reason, merged: false });
+      else
+        log.say(
+          "critical",
+          `${reason}; bans go on from memory, and are forgotten if f2b stops before this is mended`,
+        );
     }
     retryLater();
   }
@@ -416,8 +417,8 @@ function run(
     notBefore = Number.NEGATIVE_INFINITY;
     cancelRetry?.();
     cancelRetry = undefined;
-    log.say("notice", `${path} can be written again and is up to date`);
-    if (started) options.changed?.({ degraded: undefined, merged: false });
+    if (started && options.changed !== undefined) options.changed({ degraded: undefined, merged: false });
+    else log.say("notice", `${path} can be written again and is up to date`);
   }
 
   // ------------------------------------------------------------------------------------------------------- start and end
