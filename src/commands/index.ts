@@ -104,6 +104,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   healthz: { load: async () => (await import("./control.ts")).healthz, answers: true },
   flushlogs: { load: async () => (await import("./control.ts")).flushlogs, answers: true },
   version: { load: async () => (await import("./control.ts")).version, answers: true },
+  replay: { load: async () => (await import("./replay.ts")).replay },
   jails: { load: async () => (await import("./jails.ts")).jails },
   regex: { load: async () => (await import("./regex.ts")).regex },
   match: { load: async () => (await import("./match.ts")).match },
