@@ -175,7 +175,7 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     session,
     require,
     // What is left of a line whose date was cut out need not stand in the line.
-    gate: names.includes("fail2ban") ? undefined : gateOf(prefix, fail, multiline),
+    gate: names.includes("fail2ban") ? undefined : gateOf(prefix, fail, multiline, names.includes("json")),
     byFirst,
     lints,
   };
@@ -191,18 +191,26 @@ function gateOf(
   prefix: readonly Expression[],
   fail: readonly Expression[],
   multiline: boolean,
+  json: boolean,
 ): readonly string[] | undefined {
   if (multiline) return undefined;
   const texts = new Set<string>();
   for (const { pattern } of prefix.length > 0 ? prefix : fail) {
     if (pattern.literals === undefined) return undefined;
-    for (const text of pattern.literals) texts.add(text);
+    for (const text of pattern.literals) texts.add(json ? unescapable(text) : text);
   }
   // A text that holds another one of the gate adds nothing.
   const needed = [...texts].filter(
     (text) => ![...texts].some((other) => other !== text && text.includes(other)),
   );
   return needed.length === 0 || needed.some((text) => text.length < 2) ? undefined : needed;
+}
+
+/** The longest part of a text that no JSON encoder writes otherwise: quotes, slashes, "+", "<" and the like may be escaped. */
+function unescapable(text: string): string {
+  return text
+    .split(/[^\w .,:;()[\]{}=*-]/)
+    .reduce((best, part) => (part.length > best.length ? part : best), "");
 }
 
 // ------------------------------------------------------------------------------------------------------------- one message

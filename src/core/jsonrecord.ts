@@ -15,18 +15,31 @@ import {
 } from "./filter.ts";
 import { asBytes } from "./records.ts";
 
-/** The value at a path such as "request.headers.X-Real-Ip.0"; keys may hold dots themselves. */
+/**
+ * The value at a path such as "request.headers.X-Real-Ip.0"; keys may hold dots themselves. In a list "-1" is the last entry and
+ * "key=login" the entry whose "key" is "login".
+ */
 export function valueAt(value: unknown, path: string): unknown {
   if (path === "") return value;
   if (typeof value !== "object" || value === null) return undefined;
-  if (Object.hasOwn(value, path)) return (value as Record<string, unknown>)[path];
+  const own = childOf(value, path);
+  if (own !== undefined) return own;
   for (let dot = path.indexOf("."); dot > 0; dot = path.indexOf(".", dot + 1)) {
-    const head = path.slice(0, dot);
-    if (!Object.hasOwn(value, head)) continue;
-    const found = valueAt((value as Record<string, unknown>)[head], path.slice(dot + 1));
+    const child = childOf(value, path.slice(0, dot));
+    if (child === undefined) continue;
+    const found = valueAt(child, path.slice(dot + 1));
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function childOf(value: object, key: string): unknown {
+  if (Object.hasOwn(value, key)) return (value as Record<string, unknown>)[key];
+  if (!Array.isArray(value)) return undefined;
+  if (key === "-1") return value.at(-1);
+  const equals = key.indexOf("=");
+  if (equals <= 0) return undefined;
+  return value.find((item) => asText(valueAt(item, key.slice(0, equals))) === key.slice(equals + 1));
 }
 
 const asText = (value: unknown): string | undefined =>
@@ -39,6 +52,16 @@ const asText = (value: unknown): string | undefined =>
 function textAt(record: unknown, paths: readonly string[]): string | undefined {
   for (const path of paths) {
     const text = asText(valueAt(record, path));
+    if (text !== undefined && text !== "") return text;
+  }
+  return undefined;
+}
+
+/** A forwarded-for list, written as one text or as a list. */
+function listAt(record: unknown, paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const value = valueAt(record, path);
+    const text = Array.isArray(value) ? value.map((item) => asText(item) ?? "?").join(", ") : asText(value);
     if (text !== undefined && text !== "") return text;
   }
   return undefined;
@@ -91,7 +114,7 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
     const blamed =
       target === undefined
         ? { target: undefined, name: copyText(host) }
-        : behindProxy(target, textAt(record, paths.forwarded ?? []), context.trusted);
+        : behindProxy(target, listAt(record, paths.forwarded ?? []), context.trusted);
     said = { ...said, ...blamed };
   }
   const field = said.user === undefined ? textAt(record, paths.user) : undefined;
