@@ -52,20 +52,36 @@ function translateAction(jail: OldJail, action: OldAction, stock: StockJudge): N
   if (name === "xarf-login-attack" || name === "complain") return asXarf(action);
   const gone = goneWords[name];
   if (gone !== undefined) {
-    return lost(action, `there is nothing in f2b for the action "${name}"`, gone, "leave it out, or write a [notify.NAME] with type = \"command\"");
+    return lost(
+      action,
+      `there is nothing in f2b for the action "${name}"`,
+      gone,
+      'leave it out, or write a [notify.NAME] with type = "command"',
+    );
   }
   if (name.endsWith(".py")) {
-    return lost(action, `the action "${name}" is a Python program`, "f2b runs no Python inside itself", 'let a program of its own do it: [notify.NAME] with type = "command", or banaction = { name = "command", … }');
+    return lost(
+      action,
+      `the action "${name}" is a Python program`,
+      "f2b runs no Python inside itself",
+      'let a program of its own do it: [notify.NAME] with type = "command", or banaction = { name = "command", … }',
+    );
   }
   if (action.definition.files.length === 0) return { was: name, becomes: "nothing", notes: [], faults: [] };
   return asCommand(jail, action);
 }
 
 function lost(action: OldAction, what: string, why: string, fix: string): NewAction {
-  return { was: action.reference.name, becomes: "nothing", notes: [], faults: [{ what, why, fix, at: action.at }] };
+  return {
+    was: action.reference.name,
+    becomes: "nothing",
+    notes: [],
+    faults: [{ what, why, fix, at: action.at }],
+  };
 }
 
-const text = (action: OldAction, option: string): string => action.definition.value(option)?.text.trim() ?? "";
+const text = (action: OldAction, option: string): string =>
+  action.definition.value(option)?.text.trim() ?? "";
 
 // -------------------------------------------------------------------------------------------------------------- firewalls
 
@@ -75,22 +91,39 @@ function asFirewall(jail: OldJail, action: OldAction, stock: StockJudge): NewAct
   const notes: Note[] = [];
   const faults: Fault[] = [];
   if (word.differs !== undefined) notes.push({ text: `${name}: ${word.differs}`, at: action.at });
-  const changed = action.definition.files.filter((file) => !stock.unchanged([file]) && !file.endsWith(".local"));
+  const changed = action.definition.files.filter(
+    (file) => !stock.unchanged([file]) && !file.endsWith(".local"),
+  );
   if (changed.length > 0 && action.definition.files.length > 0) {
-    notes.push({ text: `${changed[0]} is not as fail2ban shipped it; what was changed there is not carried over`, at: placeOf(changed[0]!) });
+    notes.push({
+      text: `${changed[0]} is not as fail2ban shipped it; what was changed there is not carried over`,
+      at: placeOf(changed[0]!),
+    });
   }
   const options: Record<string, unknown> = { ...word.options };
   const block = blocktype(text(action, "blocktype"));
   if (block === "allow") {
-    return lost(action, `${jail.name} lets addresses in instead of shutting them out`, "f2b only bans; a jail that opens a port does not exist", "knock with your VPN, or let a program do it: [notify.NAME] with type = \"command\"");
+    return lost(
+      action,
+      `${jail.name} lets addresses in instead of shutting them out`,
+      "f2b only bans; a jail that opens a port does not exist",
+      'knock with your VPN, or let a program do it: [notify.NAME] with type = "command"',
+    );
   }
   if (block === undefined && text(action, "blocktype") !== "") {
-    notes.push({ text: `blocktype "${text(action, "blocktype")}" is not known; "drop" is used`, at: action.at });
+    notes.push({
+      text: `blocktype "${text(action, "blocktype")}" is not known; "drop" is used`,
+      at: action.at,
+    });
   }
   const everywhere = word.allPorts === true || text(action, "type") === "allports";
   const port = everywhere ? "all" : portList(text(action, "port") || (jail.option("port")?.text ?? ""));
-  const protocol = (text(action, "protocol") || (jail.option("protocol")?.text ?? "")).split(/[\s,]+/).filter((p) => p !== "");
-  const chain = text(action, "chain").split(/[\s,]+/).filter((c) => c !== "" && !c.startsWith("<"));
+  const protocol = (text(action, "protocol") || (jail.option("protocol")?.text ?? ""))
+    .split(/[\s,]+/)
+    .filter((p) => p !== "");
+  const chain = text(action, "chain")
+    .split(/[\s,]+/)
+    .filter((c) => c !== "" && !c.startsWith("<"));
   const iptables = word.banaction === "iptables";
   return {
     banaction: { name: word.banaction, ...options },
@@ -115,7 +148,8 @@ function blocktype(value: string): string | undefined {
   if (plain === "return" || plain === "accept") return "allow";
   const kind = /(?:reject-with\s+|reject with\s+)(?:icmpx?\s+type\s+)?([a-z-]+)/.exec(plain)?.[1];
   if (kind === "tcp-reset") return "tcp-reset";
-  if (kind === "icmp-port-unreachable" || kind === "icmp6-port-unreachable" || kind === "port-unreachable") return "reject";
+  if (kind === "icmp-port-unreachable" || kind === "icmp6-port-unreachable" || kind === "port-unreachable")
+    return "reject";
   if (kind !== undefined) return kind.startsWith("icmp-") ? kind : undefined;
   return /^(?:reject|unreachable|prohibit|unreach port)\b/.test(plain) ? "reject" : undefined;
 }
@@ -127,7 +161,9 @@ function portList(value: string): string | undefined {
     .filter((port) => port !== "")
     .map((port) => port.replace(":", "-"));
   if (ports.length === 0) return undefined;
-  return ports.some((port) => port === "0-65535" || port === "1-65535" || port === "all") ? "all" : ports.join(",");
+  return ports.some((port) => port === "0-65535" || port === "1-65535" || port === "all")
+    ? "all"
+    : ports.join(",");
 }
 
 // ---------------------------------------------------------------------------------------------------------------- telling
@@ -173,13 +209,27 @@ function asAbuseipdb(action: OldAction): NewAction {
     .filter((word) => /^\d+$/.test(word))
     .map(Number);
   if (token === "") {
-    return lost(action, "abuseipdb has no key here", "abuseipdb_apikey is not set", "set it, or leave the action out");
+    return lost(
+      action,
+      "abuseipdb has no key here",
+      "abuseipdb_apikey is not set",
+      "set it, or leave the action out",
+    );
   }
   return {
-    notify: { type: reportWords.abuseipdb, token, categories: categories.length > 0 ? categories : defaultAbuseCategories },
+    notify: {
+      type: reportWords.abuseipdb,
+      token,
+      categories: categories.length > 0 ? categories : defaultAbuseCategories,
+    },
     was: action.reference.name,
     becomes: "report to AbuseIPDB",
-    notes: [{ text: "f2b sends the jail's name and the number of failures, never the matched lines", at: action.at }],
+    notes: [
+      {
+        text: "f2b sends the jail's name and the number of failures, never the matched lines",
+        at: action.at,
+      },
+    ],
     faults: [],
   };
 }
@@ -188,11 +238,21 @@ function asBlocklist(action: OldAction): NewAction {
   const token = text(action, "apikey");
   const email = addressOf(text(action, "email"));
   if (token === "" || email === undefined) {
-    return lost(action, "blocklist.de has no key or sender here", "apikey or email is not set", "set both, or leave the action out");
+    return lost(
+      action,
+      "blocklist.de has no key or sender here",
+      "apikey or email is not set",
+      "set both, or leave the action out",
+    );
   }
   const service = text(action, "service").toLowerCase();
   return {
-    notify: { type: reportWords.blocklistDe, email, token, ...(/^[a-z0-9-]{1,32}$/.test(service) ? { service } : {}) },
+    notify: {
+      type: reportWords.blocklistDe,
+      email,
+      token,
+      ...(/^[a-z0-9-]{1,32}$/.test(service) ? { service } : {}),
+    },
     was: action.reference.name,
     becomes: "report to blocklist.de",
     notes: [],
@@ -203,7 +263,12 @@ function asBlocklist(action: OldAction): NewAction {
 function asXarf(action: OldAction): NewAction {
   const from = addressOf(text(action, "sender")) ?? addressOf(text(action, "from"));
   if (from === undefined || !from.includes("@")) {
-    return lost(action, `${action.reference.name} has no sender with a domain`, "abuse contacts must be able to answer", "write [notify.abuse] with type = \"xarf\", from and org");
+    return lost(
+      action,
+      `${action.reference.name} has no sender with a domain`,
+      "abuse contacts must be able to answer",
+      'write [notify.abuse] with type = "xarf", from and org',
+    );
   }
   return {
     notify: { type: reportWords.xarf, from, org: from.slice(from.indexOf("@") + 1), via: "sendmail" },
@@ -256,14 +321,22 @@ function asCommand(jail: OldJail, action: OldAction): NewAction {
     });
   }
   const both = (name: CommandName): string =>
-    four[name] === six[name] ? four[name] : `if [ "\${F2B_FAMILY#inet}" = 6 ]; then\n${six[name]}\nelse\n${four[name]}\nfi`;
+    four[name] === six[name]
+      ? four[name]
+      : `if [ "\${F2B_FAMILY#inet}" = 6 ]; then\n${six[name]}\nelse\n${four[name]}\nfi`;
   const tells = [four.actionban, four.actionunban].filter((command) => !isNothing(command));
   if (tells.length === 0) {
-    return lost(action, `${action.reference.name} does nothing when it bans`, "actionban is empty", "leave it out, or write the command");
+    return lost(
+      action,
+      `${action.reference.name} does nothing when it bans`,
+      "actionban is empty",
+      "leave it out, or write the command",
+    );
   }
   const known = asMessenger(action, four);
   if (known !== undefined) return known;
-  if (isNothing(four.actionunban) || tells.every(onlyTells)) return asTelling(jail, action, both, notes, faults);
+  if (isNothing(four.actionunban) || tells.every(onlyTells))
+    return asTelling(jail, action, both, notes, faults);
   return asBanning(jail, action, both, notes, faults);
 }
 
@@ -283,8 +356,13 @@ function onlyTells(command: string): boolean {
     .split(/\n|;|&&|\|\|?/)
     .map((part) => /^\s*(?:[A-Za-z_]\w*=\S*\s+)*([\w./-]+)/.exec(part)?.[1]?.split("/").pop())
     .filter((name) => name !== undefined);
-  const messengers = /^(?:curl|wget|mail|mailx|sendmail|msmtp|logger|echo|printf|notify-send|apprise|ntfy|swaks|http|date|hostname|whois|grep|tail|head|cat)$/;
-  return programs.length > 0 && programs.every((name) => messengers.test(name!)) && !/api\.cloudflare\.com/.test(command);
+  const messengers =
+    /^(?:curl|wget|mail|mailx|sendmail|msmtp|logger|echo|printf|notify-send|apprise|ntfy|swaks|http|date|hostname|whois|grep|tail|head|cat)$/;
+  return (
+    programs.length > 0 &&
+    programs.every((name) => messengers.test(name!)) &&
+    !/api\.cloudflare\.com/.test(command)
+  );
 }
 
 /** Messengers that f2b speaks itself, when the command shows their key in the open. */
@@ -302,11 +380,23 @@ function asMessenger(action: OldAction, commands: Record<CommandName, string>): 
   }
   const slack = /https:\/\/hooks\.slack\.com\/services\/[\w/]+/.exec(ban);
   if (slack !== null) {
-    return { notify: { type: reportWords.slack, url: slack[0], ...events }, was: action.reference.name, becomes: "slack", notes, faults: [] };
+    return {
+      notify: { type: reportWords.slack, url: slack[0], ...events },
+      was: action.reference.name,
+      becomes: "slack",
+      notes,
+      faults: [],
+    };
   }
   const discord = /https:\/\/(?:\w+\.)?discord(?:app)?\.com\/api\/webhooks\/\d+\/[\w-]+/.exec(ban);
   if (discord !== null) {
-    return { notify: { type: reportWords.discord, url: discord[0], ...events }, was: action.reference.name, becomes: "discord", notes, faults: [] };
+    return {
+      notify: { type: reportWords.discord, url: discord[0], ...events },
+      was: action.reference.name,
+      becomes: "discord",
+      notes,
+      faults: [],
+    };
   }
   return undefined;
 }
@@ -320,14 +410,20 @@ function script(
   notes: Note[],
   faults: Fault[],
 ): string {
-  const converted = toEnvironment(command, variables, { name: text(action, "name") || jail.name, br: "\n", sp: " ", "jail.name": jail.name });
+  const converted = toEnvironment(command, variables, {
+    name: text(action, "name") || jail.name,
+    br: "\n",
+    sp: " ",
+    "jail.name": jail.name,
+  });
   const at = action.definition.options.get(name)?.at ?? action.at;
   for (const tag of converted.unknown) {
     faults.push({
       what: `<${tag}> in ${name} of ${action.reference.name} has no counterpart`,
-      why: tag === "matches" || tag.startsWith("ip")
-        ? "log lines reach a program as JSON on standard input, never in its text"
-        : "f2b passes only parsed values",
+      why:
+        tag === "matches" || tag.startsWith("ip")
+          ? "log lines reach a program as JSON on standard input, never in its text"
+          : "f2b passes only parsed values",
       fix: `read it from standard input, or take <${tag}> out of the command`,
       at,
     });
@@ -355,7 +451,11 @@ function asTelling(
     events: tellsUnban ? ["ban", "unban"] : ["ban"],
   };
   for (const name of ["actionstart", "actionstop"] as const) {
-    if (!isNothing(both(name))) notes.push({ text: `${name} of ${action.reference.name} is left out: f2b tells of start and stop itself`, at: action.at });
+    if (!isNothing(both(name)))
+      notes.push({
+        text: `${name} of ${action.reference.name} is left out: f2b tells of start and stop itself`,
+        at: action.at,
+      });
   }
   return { notify, was: action.reference.name, becomes: "notification by your own command", notes, faults };
 }
@@ -383,7 +483,10 @@ function asBanning(
     unsafe_shell: true,
   };
   if (!isNothing(both("actioncheck"))) {
-    notes.push({ text: `actioncheck of ${action.reference.name} is left out: f2b compares what stands with what should stand`, at: action.at });
+    notes.push({
+      text: `actioncheck of ${action.reference.name} is left out: f2b compares what stands with what should stand`,
+      at: action.at,
+    });
   }
   return { banaction, was: action.reference.name, becomes: "banaction by your own commands", notes, faults };
 }

@@ -6,7 +6,8 @@ import type { Catalogue } from "./filters.ts";
 
 type Table = Readonly<Record<string, unknown>>;
 
-const isTable = (value: unknown): value is Table => typeof value === "object" && value !== null && !Array.isArray(value);
+const isTable = (value: unknown): value is Table =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** From texts of jail files by name; a file is parsed when it is asked about. */
 export function createCatalogue(texts: ReadonlyMap<string, string> = bundledJails()): Catalogue {

@@ -2,8 +2,7 @@
 // The file is copied first and read from the copy, because fail2ban may be writing to it.
 
 import { Database } from "bun:sqlite";
-import { mkdtempSync, rmSync } from "node:fs";
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress, parsePrefix } from "../core/address.ts";
@@ -40,14 +39,20 @@ export function importDatabase(options: DatabaseOptions): ImportedBans {
   const nothing = (fault: Fault): ImportedBans => ({ records: [], standing: 0, past: 0, faults: [fault] });
   const at = { file: options.path, line: 1, column: 1 };
   if (!existsSync(options.path)) {
-    return nothing({ what: `${options.path} is not there`, why: "bans are kept in it unless dbfile says otherwise", fix: "name it with --database FILE, or go on without", at });
+    return nothing({
+      what: `${options.path} is not there`,
+      why: "bans are kept in it unless dbfile says otherwise",
+      fix: "name it with --database FILE, or go on without",
+      at,
+    });
   }
   const directory = mkdtempSync(join(tmpdir(), "f2b-import-"));
   try {
     const copy = join(directory, "copy.sqlite3");
     copyFileSync(options.path, copy);
     // What a running fail2ban has not folded in yet lies beside the file.
-    for (const ending of ["-journal", "-wal"]) if (existsSync(options.path + ending)) copyFileSync(options.path + ending, copy + ending);
+    for (const ending of ["-journal", "-wal"])
+      if (existsSync(options.path + ending)) copyFileSync(options.path + ending, copy + ending);
     const database = new Database(copy, { readwrite: true, create: false });
     try {
       return readBans(database, options);
@@ -56,7 +61,12 @@ export function importDatabase(options: DatabaseOptions): ImportedBans {
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return nothing({ what: `${options.path} cannot be read as fail2ban's database`, why, fix: "repair it with sqlite3, or go on without", at });
+    return nothing({
+      what: `${options.path} cannot be read as fail2ban's database`,
+      why,
+      fix: "repair it with sqlite3, or go on without",
+      at,
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -65,16 +75,30 @@ export function importDatabase(options: DatabaseOptions): ImportedBans {
 function readBans(database: Database, options: DatabaseOptions): ImportedBans {
   const at = { file: options.path, line: 1, column: 1 };
   const faults: Fault[] = [];
-  const tables = new Set(database.query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'").all().map((row) => row.name));
+  const tables = new Set(
+    database
+      .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .all()
+      .map((row) => row.name),
+  );
   if (!tables.has("bans") && !tables.has("bips")) throw new Error("it has neither a table bans nor bips");
   const read = (table: string): Row[] =>
-    tables.has(table) ? database.query<Row, []>(`SELECT jail, ip, timeofban, bantime, bancount, data FROM ${table} ORDER BY timeofban`).all() : [];
+    tables.has(table)
+      ? database
+          .query<Row, []>(
+            `SELECT jail, ip, timeofban, bantime, bancount, data FROM ${table} ORDER BY timeofban`,
+          )
+          .all()
+      : [];
 
   const missing = new Map<string, number>();
   const strange = new Map<string, number>();
   const bans = new Map<string, Ban>();
   const current = new Set<string>();
-  for (const [table, rows] of [["bans", read("bans")], ["bips", read("bips")]] as const) {
+  for (const [table, rows] of [
+    ["bans", read("bans")],
+    ["bips", read("bips")],
+  ] as const) {
     for (const row of rows) {
       const jail = options.jails.get(row.jail);
       if (jail === undefined) {
@@ -93,10 +117,20 @@ function readBans(database: Database, options: DatabaseOptions): ImportedBans {
     }
   }
   for (const [jail, count] of missing) {
-    faults.push({ what: `${count} bans of the jail "${jail}" are left out`, why: "the jail is not among those imported", fix: "enable the jail, or let them go", at });
+    faults.push({
+      what: `${count} bans of the jail "${jail}" are left out`,
+      why: "the jail is not among those imported",
+      fix: "enable the jail, or let them go",
+      at,
+    });
   }
   for (const [jail, count] of strange) {
-    faults.push({ what: `${count} bans of the jail "${jail}" are not of an address`, why: "they name a user or a session", fix: "they end by themselves in fail2ban", at });
+    faults.push({
+      what: `${count} bans of the jail "${jail}" are not of an address`,
+      why: "they name a user or a session",
+      fix: "they end by themselves in fail2ban",
+      at,
+    });
   }
 
   const records: JournalRecord[] = [];
@@ -116,7 +150,13 @@ function readBans(database: Database, options: DatabaseOptions): ImportedBans {
     const until = ban.until === "forever" ? ban.since : Math.min(ban.until, options.now);
     if (until < options.now - options.keep * 1000) continue;
     records.push({ t: "ban", ban: { ...ban, until } });
-    records.push({ t: "unban", jail: ban.jail, target: ban.target, at: until, reason: live ? "operator" : "expired" });
+    records.push({
+      t: "unban",
+      jail: ban.jail,
+      target: ban.target,
+      at: until,
+      reason: live ? "operator" : "expired",
+    });
     past++;
   }
   return { records, standing, past, faults };
@@ -144,7 +184,9 @@ function dataOf(raw: unknown): Readonly<Record<string, unknown>> {
   try {
     const text = raw instanceof Uint8Array ? new TextDecoder().decode(raw) : String(raw ?? "");
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : {};
   } catch {
     return {};
   }
@@ -154,7 +196,9 @@ function dataOf(raw: unknown): Readonly<Record<string, unknown>> {
 function linesOf(matches: unknown): string[] {
   if (!Array.isArray(matches)) return [];
   return matches
-    .map((match) => (Array.isArray(match) ? match.filter((part) => typeof part === "string").join("") : match))
+    .map((match) =>
+      Array.isArray(match) ? match.filter((part) => typeof part === "string").join("") : match,
+    )
     .filter((line): line is string => typeof line === "string")
     .slice(-10);
 }
@@ -163,5 +207,7 @@ function targetOf(text: string): Target | undefined {
   const address = parseAddress(text);
   if (address !== undefined) return { kind: "address", text: address, family: address.includes(":") ? 6 : 4 };
   const prefix = parsePrefix(text);
-  return prefix === undefined ? undefined : { kind: "prefix", text: prefix, family: prefix.includes(":") ? 6 : 4 };
+  return prefix === undefined
+    ? undefined
+    : { kind: "prefix", text: prefix, family: prefix.includes(":") ? 6 : 4 };
 }

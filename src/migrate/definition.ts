@@ -70,7 +70,9 @@ export function readDefinition(asked: DefinitionOptions): Definition {
     const slash = name.indexOf("/");
     if (slash > 0) {
       const section = name.slice(0, slash);
-      return layers.sections.has(section) ? getOption(scope, section, name.slice(slash + 1).toLowerCase(), faults) : undefined;
+      return layers.sections.has(section)
+        ? getOption(scope, section, name.slice(slash + 1).toLowerCase(), faults)
+        : undefined;
     }
     const arg = anyCase(name);
     if (arg !== undefined) return constant(asked.args.get(arg)!, asked.at);

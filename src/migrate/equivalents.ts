@@ -15,7 +15,10 @@ const allPorts = true;
 
 export const firewallWords: Readonly<Record<string, FirewallWord>> = {
   iptables: { banaction: "iptables" },
-  "iptables-new": { banaction: "iptables", differs: "new connections only there; here every packet of the address" },
+  "iptables-new": {
+    banaction: "iptables",
+    differs: "new connections only there; here every packet of the address",
+  },
   "iptables-multiport": { banaction: "iptables" },
   "iptables-multiport-log": { banaction: "iptables", differs: "packets are not logged" },
   "iptables-allports": { banaction: "iptables", allPorts },
@@ -23,7 +26,10 @@ export const firewallWords: Readonly<Record<string, FirewallWord>> = {
   "iptables-ipset-proto4": { banaction: "iptables" },
   "iptables-ipset-proto6": { banaction: "iptables" },
   "iptables-ipset-proto6-allports": { banaction: "iptables", allPorts },
-  "iptables-xt_recent-echo": { banaction: "iptables", differs: "an ordinary rule instead of the recent module" },
+  "iptables-xt_recent-echo": {
+    banaction: "iptables",
+    differs: "an ordinary rule instead of the recent module",
+  },
   nftables: { banaction: "nftables" },
   "nftables-multiport": { banaction: "nftables" },
   "nftables-allports": { banaction: "nftables", allPorts },
@@ -44,7 +50,8 @@ export const firewallWords: Readonly<Record<string, FirewallWord>> = {
   npf: { banaction: "npf", allPorts },
 };
 
-const lists = 'f2b\'s own banaction = "cloudflare" keeps all addresses in one list of the account and needs its id; until then the old commands are used';
+const lists =
+  'f2b\'s own banaction = "cloudflare" keeps all addresses in one list of the account and needs its id; until then the old commands are used';
 
 /** Actions that stay commands, though there is something better. */
 export const betterWords: Readonly<Record<string, string>> = { cloudflare: lists, "cloudflare-token": lists };

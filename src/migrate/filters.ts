@@ -5,12 +5,11 @@ import type { Fault, Place } from "../core/domain.ts";
 import type { Note } from "./actions.ts";
 import { translateDatepattern } from "./datepattern.ts";
 import { readDefinition } from "./definition.ts";
+import type { Text, Tree } from "./layers.ts";
 import { translatePython } from "./pyregex.ts";
 import type { Line, OldJail } from "./resolve.ts";
-import { fullLines } from "./words.ts";
 import type { StockJudge } from "./stock.ts";
-import type { Tree } from "./layers.ts";
-import type { Text } from "./layers.ts";
+import { fullLines } from "./words.ts";
 
 /** What f2b has of its own, as far as the importer needs to know it. */
 export interface Catalogue {
@@ -65,12 +64,22 @@ const otherNames: Readonly<Record<string, string>> = {};
 /** Arguments that only steer how fail2ban reads the line's head, which f2b does by itself. */
 const headArguments = new Set(["logtype", "_daemon", "__prefix_line", "name", "maxlines", "datepattern"]);
 
-export function translateFilter(jail: OldJail, stock: StockJudge, catalogue: Catalogue, tree: Tree): FilterResult {
+export function translateFilter(
+  jail: OldJail,
+  stock: StockJudge,
+  catalogue: Catalogue,
+  tree: Tree,
+): FilterResult {
   const notes: Note[] = [];
   const faults: Fault[] = [];
   const { filter } = jail;
   if (filter === undefined && jail.failregex.length === 0) {
-    faults.push({ what: `jail ${jail.name} has no filter`, why: "fail2ban drops such a jail with a warning", fix: "give it filter = NAME", at: jail.at });
+    faults.push({
+      what: `jail ${jail.name} has no filter`,
+      why: "fail2ban drops such a jail with a warning",
+      fix: "give it filter = NAME",
+      at: jail.at,
+    });
     return { filter: { kind: "none" }, notes, faults };
   }
   if (filter !== undefined && filter.definition.files.length === 0 && !jail.ownExpressions) {
@@ -83,7 +92,14 @@ export function translateFilter(jail: OldJail, stock: StockJudge, catalogue: Cat
 
 // ------------------------------------------------------------------------------------------------------------------ ours
 
-function asOurs(jail: OldJail, stock: StockJudge, catalogue: Catalogue, tree: Tree, notes: Note[], faults: Fault[]): NewFilter | undefined {
+function asOurs(
+  jail: OldJail,
+  stock: StockJudge,
+  catalogue: Catalogue,
+  tree: Tree,
+  notes: Note[],
+  faults: Fault[],
+): NewFilter | undefined {
   const { filter } = jail;
   if (filter === undefined) return undefined;
   const name = otherNames[filter.reference.name] ?? filter.reference.name;
@@ -99,14 +115,20 @@ function asOurs(jail: OldJail, stock: StockJudge, catalogue: Catalogue, tree: Tr
     return undefined;
   }
   if (jail.datepattern !== undefined && jail.own.includes("datepattern")) {
-    notes.push({ text: "its datepattern is left out: f2b's filter knows the service's times", at: jail.datepattern.at });
+    notes.push({
+      text: "its datepattern is left out: f2b's filter knows the service's times",
+      at: jail.datepattern.at,
+    });
   }
   const base = overlays.length === 0 && !jail.ownExpressions ? undefined : additions(jail, stock, tree);
   if (base === "replaced") return undefined;
   const mode = modeOf(jail);
   const modes = catalogue.modes(name);
   if (mode !== undefined && mode !== "normal" && !modes.includes(mode)) {
-    notes.push({ text: `f2b's ${name} has no mode "${mode}" (it has ${["normal", ...modes].join(", ")}); its filter is translated instead`, at: filter.at });
+    notes.push({
+      text: `f2b's ${name} has no mode "${mode}" (it has ${["normal", ...modes].join(", ")}); its filter is translated instead`,
+      at: filter.at,
+    });
     return undefined;
   }
   const parameters: Record<string, string> = {};
@@ -114,7 +136,11 @@ function asOurs(jail: OldJail, stock: StockJudge, catalogue: Catalogue, tree: Tr
     if (key === "mode" || headArguments.has(key)) continue;
     const known = catalogue.parameters(name).find((one) => plain(one) === plain(key));
     if (known !== undefined) parameters[known] = value;
-    else notes.push({ text: `${name}[${key}=${value}] has no counterpart in f2b's filter and is left out`, at: filter.at });
+    else
+      notes.push({
+        text: `${name}[${key}=${value}] has no counterpart in f2b's filter and is left out`,
+        at: filter.at,
+      });
   }
   const translate = (lines: readonly Line[], what: string): string[] =>
     lines.flatMap((line) => {
@@ -145,14 +171,23 @@ function modeOf(jail: OldJail): string | undefined {
  * Lines the user added to a stock filter; "replaced" when more than additions were made. Only a filter whose prefregex hands its
  * expressions the message allows this: ours see the message too.
  */
-function additions(jail: OldJail, stock: StockJudge, tree: Tree): { failregex: Line[]; ignoreregex: Line[] } | "replaced" {
+function additions(
+  jail: OldJail,
+  stock: StockJudge,
+  tree: Tree,
+): { failregex: Line[]; ignoreregex: Line[] } | "replaced" {
   const definition = jail.filter!.definition;
-  const isStock = (line: Line): boolean => stock.unchanged([line.at.file]) && tree.read(line.at.file) !== undefined;
-  const handsMessage = /<F-CONTENT>/.test(jail.prefregex?.text ?? "") && (jail.prefregex === undefined || isStock(lineOf(jail.prefregex)));
+  const isStock = (line: Line): boolean =>
+    stock.unchanged([line.at.file]) && tree.read(line.at.file) !== undefined;
+  const handsMessage =
+    /<F-CONTENT>/.test(jail.prefregex?.text ?? "") &&
+    (jail.prefregex === undefined || isStock(lineOf(jail.prefregex)));
   const failregex = jail.failregex.filter((line) => !isStock(line));
   const ignoreregex = jail.ignoreregex.filter((line) => !isStock(line));
   const kept = jail.failregex.some(isStock);
-  const touched = overlaidOptions(definition.files, tree).filter((option) => option !== "failregex" && option !== "ignoreregex");
+  const touched = overlaidOptions(definition.files, tree).filter(
+    (option) => option !== "failregex" && option !== "ignoreregex",
+  );
   if (touched.length > 0 || !handsMessage || (failregex.length > 0 && !kept)) return "replaced";
   return { failregex, ignoreregex };
 }
@@ -165,7 +200,8 @@ function overlaidOptions(files: readonly string[], tree: Tree): string[] {
   const out: string[] = [];
   for (const file of files) {
     if (!file.endsWith(".local")) continue;
-    for (const [, option] of (tree.read(file) ?? "").matchAll(/^([\w-]+)\s*[=:]/gm)) out.push(option!.toLowerCase());
+    for (const [, option] of (tree.read(file) ?? "").matchAll(/^([\w-]+)\s*[=:]/gm))
+      out.push(option!.toLowerCase());
   }
   return out;
 }
@@ -194,7 +230,8 @@ function translateFile(jail: OldJail, stock: StockJudge, notes: Note[], faults: 
         continue;
       }
       for (const note of result.value.notes) notes.push({ text: note, at: line.at });
-      for (const text of result.value.expressions) out.push({ text, at: line.at, original: line.text.trim() });
+      for (const text of result.value.expressions)
+        out.push({ text, at: line.at, original: line.text.trim() });
     }
     return out;
   };
@@ -216,7 +253,8 @@ function translateFile(jail: OldJail, stock: StockJudge, notes: Note[], faults: 
   };
 }
 
-const prefixLines = (text: Text | undefined): Line[] => (text === undefined || text.text.trim() === "" ? [] : [oneLine(text)]);
+const prefixLines = (text: Text | undefined): Line[] =>
+  text === undefined || text.text.trim() === "" ? [] : [oneLine(text)];
 
 interface Headless {
   readonly program: string | undefined;
@@ -238,7 +276,8 @@ function behindPrefix(jail: OldJail, stock: StockJudge): Headless | undefined {
   const definition = jail.filter?.definition;
   if (definition === undefined || jail.ownExpressions || jail.own.includes("prefregex")) return undefined;
   const source = definition.layers.sections.get("DEFAULT")?.get("__prefix_line");
-  if (source === undefined || definition.layers.sections.get("Definition")?.has("__prefix_line") === true) return undefined;
+  if (source === undefined || definition.layers.sections.get("Definition")?.has("__prefix_line") === true)
+    return undefined;
   if (!stock.unchanged([source.at.file])) return undefined;
   const marked = readDefinition({ ...definition.asked, instead: { __prefix_line: mark } });
   const lines = (option: string): Line[] => fullLines((marked.value(option)?.lines ?? []) as Line[]);

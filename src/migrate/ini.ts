@@ -142,7 +142,9 @@ function noSection(line: string, at: Place): Fault {
     why: line.startsWith("\uFEFF")
       ? "the file begins with a byte order mark, which fail2ban takes for text"
       : "fail2ban refuses a file that does not begin with a section",
-    fix: line.startsWith("\uFEFF") ? "save the file without a byte order mark" : "put [DEFAULT] or [JAIL] above it",
+    fix: line.startsWith("\uFEFF")
+      ? "save the file without a byte order mark"
+      : "put [DEFAULT] or [JAIL] above it",
     at,
   };
 }

@@ -34,7 +34,11 @@ export interface Text {
 }
 
 /** Merges the files that exist; those missing are skipped silently, as fail2ban does. */
-export function readLayers(tree: Tree, paths: readonly string[], predefined: Readonly<Record<string, string>>): Layers {
+export function readLayers(
+  tree: Tree,
+  paths: readonly string[],
+  predefined: Readonly<Record<string, string>>,
+): Layers {
   const sections = new Map<string, Map<string, LayeredValue>>();
   const files: string[] = [];
   const faults: Fault[] = [];
@@ -45,7 +49,11 @@ export function readLayers(tree: Tree, paths: readonly string[], predefined: Rea
     const text = tree.read(path);
     let file: IniFile | undefined;
     if (text?.startsWith("\0")) {
-      faults.push({ what: `cannot read ${path}`, why: text.slice(1), at: { file: path, line: 1, column: 1 } });
+      faults.push({
+        what: `cannot read ${path}`,
+        why: text.slice(1),
+        at: { file: path, line: 1, column: 1 },
+      });
     } else if (text !== undefined) {
       file = parseIni(text, path);
       faults.push(...file.faults);
@@ -127,7 +135,13 @@ export function find(scope: Scope, section: string, option: string): LayeredValu
 }
 
 /** Replaces `%(…)s` in a raw value; a mistake is told once and leaves its text as it stands. */
-export function expand(scope: Scope, section: string, option: string, value: LayeredValue, faults: Fault[]): Text {
+export function expand(
+  scope: Scope,
+  section: string,
+  option: string,
+  value: LayeredValue,
+  faults: Fault[],
+): Text {
   const lines = expandLines({ scope, section, option, faults }, value, 0);
   return { text: lines.map((line) => line.text).join("\n"), lines, at: value.at };
 }
@@ -163,7 +177,8 @@ function expandLines(task: Task, value: LayeredValue, depth: number): RawLine[] 
         continue;
       }
       rest = rest.slice(reference[0].length);
-      const found = depth >= maxDepth ? "deep" : lookup(task, value, reference[1]!.toLowerCase(), depth, line);
+      const found =
+        depth >= maxDepth ? "deep" : lookup(task, value, reference[1]!.toLowerCase(), depth, line);
       if (found === undefined || found === "deep") {
         task.faults.push(badReference(task, reference[1]!, line, found === "deep"));
         text += reference[0];
@@ -183,7 +198,13 @@ function expandLines(task: Task, value: LayeredValue, depth: number): RawLine[] 
   return out;
 }
 
-function lookup(task: Task, value: LayeredValue, name: string, depth: number, line: RawLine): RawLine[] | undefined {
+function lookup(
+  task: Task,
+  value: LayeredValue,
+  name: string,
+  depth: number,
+  line: RawLine,
+): RawLine[] | undefined {
   const { scope, section } = task;
   const slash = name.indexOf("/");
   if (slash >= 0) {
@@ -193,9 +214,11 @@ function lookup(task: Task, value: LayeredValue, name: string, depth: number, li
       const own = scope.layers.sections.get(section)?.get(option);
       const inDefault = scope.layers.sections.get("DEFAULT")?.get(option);
       // Inside the very value that is being replaced, "known" is the one below it, layer by layer.
-      const chain = option === task.option && (own === value || isBelow(own, value) || isBelow(inDefault, value));
+      const chain =
+        option === task.option && (own === value || isBelow(own, value) || isBelow(inDefault, value));
       const before = chain ? value.previous : own?.previous;
-      const fallback = own !== undefined && value !== inDefault && !isBelow(inDefault, value) ? inDefault : undefined;
+      const fallback =
+        own !== undefined && value !== inDefault && !isBelow(inDefault, value) ? inDefault : undefined;
       const found = before ?? fallback;
       if (found !== undefined) return expandLines(task, found, depth + 1);
       const known = scope.known?.(option);
@@ -241,7 +264,9 @@ function strayPercent(task: Task, line: RawLine): Fault {
 function badReference(task: Task, name: string, line: RawLine, deep: boolean): Fault {
   return {
     what: `%(${name})s in "${task.option}" of [${task.section}] ${deep ? "leads to itself" : "is set nowhere"}`,
-    why: deep ? "values refer to one another in a circle" : "neither this section nor [DEFAULT] has such an option",
+    why: deep
+      ? "values refer to one another in a circle"
+      : "neither this section nor [DEFAULT] has such an option",
     fix: deep ? "break the circle" : `set ${name.split("/").pop()} or remove the reference`,
     at: line.at,
   };

@@ -1,8 +1,8 @@
 // From what fail2ban would do to what f2b shall do: per jail the new settings, each with the place it came from, what differs, and
 // what could not be carried over. Pure: writing, reading logs and bans are other files' business.
 
-import type { Fault, Place } from "../core/domain.ts";
 import { judgeIgnored } from "../config/values.ts";
+import type { Fault, Place } from "../core/domain.ts";
 import { type NewAction, type Note, translateActions } from "./actions.ts";
 import { type Catalogue, type FilterFile, translateFilter } from "./filters.ts";
 import type { Text, Tree } from "./layers.ts";
@@ -84,17 +84,20 @@ function planJail(
   let filterName: string | undefined;
   if (filter.filter.kind === "ours") {
     filterName = filter.filter.name;
-    if (filter.filter.mode !== undefined) settings.set("mode", { value: filter.filter.mode, at: jail.filter!.at });
+    if (filter.filter.mode !== undefined)
+      settings.set("mode", { value: filter.filter.mode, at: jail.filter!.at });
     if (Object.keys(filter.filter.parameters).length > 0) {
       settings.set("parameters", { value: filter.filter.parameters, at: jail.filter!.at });
     }
     if (filter.filter.added.length > 0) settings.set("failregex", { value: ["+", ...filter.filter.added] });
-    if (filter.filter.ignored.length > 0) settings.set("ignoreregex", { value: ["+", ...filter.filter.ignored] });
+    if (filter.filter.ignored.length > 0)
+      settings.set("ignoreregex", { value: ["+", ...filter.filter.ignored] });
   } else if (file !== undefined && runs) {
     filterName = nameFile(jail, file, files, options.catalogue);
     files.set(filterName, file);
   }
-  if (filterName !== undefined && filterName !== jail.name) settings.set("filter", { value: filterName, ...placed(jail.filter?.at) });
+  if (filterName !== undefined && filterName !== jail.name)
+    settings.set("filter", { value: filterName, ...placed(jail.filter?.at) });
   planSources(task, options.installation, file !== undefined);
   planPolicy(task);
   planIgnore(task);
@@ -112,7 +115,12 @@ interface Task {
 const placed = (at: Place | undefined): { at?: Place } => (at === undefined ? {} : { at });
 
 /** Jails that share a translated filter share its file; the same name for something else takes the jail's name. */
-function nameFile(jail: OldJail, file: FilterFile, files: ReadonlyMap<string, FilterFile>, catalogue: Catalogue): string {
+function nameFile(
+  jail: OldJail,
+  file: FilterFile,
+  files: ReadonlyMap<string, FilterFile>,
+  catalogue: Catalogue,
+): string {
   const wanted = jail.ownExpressions ? jail.name : (jail.filter?.reference.name ?? jail.name);
   const safe = (name: string): string => name.replace(/[^A-Za-z0-9_.-]/g, "-");
   for (const name of [safe(wanted), safe(jail.name), `${safe(jail.name)}-imported`]) {
@@ -138,16 +146,20 @@ function planSources(task: Task, installation: OldInstallation, own: boolean): v
   if (backend === "systemd") {
     settings.set("backend", { value: "systemd", ...placed(at) });
     for (const key of jail.backend.args.keys()) {
-      notes.push({ text: `backend option ${key} has no counterpart: f2b reads the machine's own journal`, at: at ?? jail.at });
+      notes.push({
+        text: `backend option ${key} has no counterpart: f2b reads the machine's own journal`,
+        at: at ?? jail.at,
+      });
     }
     const matches = journalmatches(task);
     if (own || jail.own.includes("journalmatch")) {
-      if (matches.length > 0) settings.set("journalmatch", { value: matches, ...placed(jail.option("journalmatch")?.at) });
+      if (matches.length > 0)
+        settings.set("journalmatch", { value: matches, ...placed(jail.option("journalmatch")?.at) });
       else if (own) {
         faults.push({
           what: `jail ${jail.name} reads the whole journal`,
           why: "without journalmatch any program may write lines it believes",
-          fix: "add journalmatch = [\"_SYSTEMD_UNIT=NAME.service\"]",
+          fix: 'add journalmatch = ["_SYSTEMD_UNIT=NAME.service"]',
           at: jail.at,
         });
       }
@@ -159,14 +171,16 @@ function planSources(task: Task, installation: OldInstallation, own: boolean): v
   const paths = [...new Set(jail.logpath.map((log) => log.path))];
   if (paths.length > 0) settings.set("logpath", { value: paths, ...placed(jail.logpath[0]?.at) });
   for (const log of jail.logpath) {
-    if (log.tail) notes.push({ text: `"tail" of ${log.path} is not needed: f2b remembers where it was`, at: log.at });
+    if (log.tail)
+      notes.push({ text: `"tail" of ${log.path} is not needed: f2b remembers where it was`, at: log.at });
   }
   const encoding = jail.option("logencoding");
   if (encoding !== undefined && !/^(?:auto|utf-?8)?$/i.test(encoding.text)) {
     settings.set("logencoding", { value: encoding.text.toLowerCase(), at: encoding.at });
   }
   const zone = jail.option("logtimezone");
-  if (zone !== undefined && zone.text !== "") settings.set("logtimezone", { value: zoneName(zone.text), at: zone.at });
+  if (zone !== undefined && zone.text !== "")
+    settings.set("logtimezone", { value: zoneName(zone.text), at: zone.at });
 }
 
 /** "UTC+0200", "GMT-0100", "+01" → "+02:00", "-01:00", "+01:00"; names stay. */
@@ -213,7 +227,10 @@ function planPolicy(task: Task): void {
   const usedns = jail.usedns;
   if (usedns !== undefined && usedns.text !== "") {
     const value = usedns.text.toLowerCase();
-    settings.set("usedns", { value: ["yes", "warn", "no", "raw"].includes(value) ? value : "no", at: usedns.at });
+    settings.set("usedns", {
+      value: ["yes", "warn", "no", "raw"].includes(value) ? value : "no",
+      at: usedns.at,
+    });
   }
   planBantime(task);
 }
@@ -221,7 +238,8 @@ function planPolicy(task: Task): void {
 function whole(task: Task, key: string, least: number): void {
   const value = task.jail.option(key);
   if (value === undefined || value.text === "") return;
-  if (/^\d+$/.test(value.text.trim()) && Number(value.text) >= least) task.settings.set(key, { value: Number(value.text), at: value.at });
+  if (/^\d+$/.test(value.text.trim()) && Number(value.text) >= least)
+    task.settings.set(key, { value: Number(value.text), at: value.at });
   else {
     task.faults.push({
       what: `${key} = ${value.text} is no number${least > 0 ? " above 0" : ""}`,
@@ -245,7 +263,9 @@ function badTime(key: string, value: Text): Fault {
   const comment = /\s#/.test(value.text);
   return {
     what: `${key} = ${value.text} is no time`,
-    why: comment ? '" #" begins no comment here: it is part of the value' : "it is neither a number nor numbers with units",
+    why: comment
+      ? '" #" begins no comment here: it is part of the value'
+      : "it is neither a number nor numbers with units",
     fix: comment ? `put the comment on a line of its own` : `write ${key} = 1h, say`,
     at: value.at,
   };
@@ -272,14 +292,25 @@ function planBantime(task: Task): void {
   if (factor !== undefined) {
     const number = str2sec(factor.text);
     if (number !== undefined && number > 0) table.factor = number;
-    else faults.push({ what: `bantime.factor = ${factor.text} is no number`, why: "f2b evaluates no expressions", fix: "write the number it comes to", at: factor.at });
+    else
+      faults.push({
+        what: `bantime.factor = ${factor.text} is no number`,
+        why: "f2b evaluates no expressions",
+        fix: "write the number it comes to",
+        at: factor.at,
+      });
   }
   const multipliers = get("multipliers");
   const formula = get("formula");
   if (multipliers !== undefined) {
     const list = multipliers.text.split(/[\s,]+/).filter((word) => word !== "");
     if (list.every((word) => /^\d+(?:\.\d+)?$/.test(word))) table.multipliers = list.map(Number);
-    else faults.push({ what: `bantime.multipliers = ${multipliers.text} is no list of numbers`, fix: "write numbers with blanks between", at: multipliers.at });
+    else
+      faults.push({
+        what: `bantime.multipliers = ${multipliers.text} is no list of numbers`,
+        fix: "write numbers with blanks between",
+        at: multipliers.at,
+      });
   } else if (formula !== undefined) {
     const name = formulaName(formula.text);
     if (name === undefined) {
@@ -309,19 +340,24 @@ const ignoreVariables = {
   fid: "F2B_IP",
   user: "F2B_USER",
   "jail.name": "F2B_JAIL",
-  failures: "F2B_FAILURES",
 };
 
 function planIgnore(task: Task): void {
   const { jail, settings, faults, notes } = task;
   const ignoreself = jail.option("ignoreself");
-  if (ignoreself !== undefined && !isTrue(ignoreself.text)) settings.set("ignoreself", { value: false, at: ignoreself.at });
+  if (ignoreself !== undefined && !isTrue(ignoreself.text))
+    settings.set("ignoreself", { value: false, at: ignoreself.at });
   planIgnoreip(task);
   const command = jail.option("ignorecommand");
   if (command !== undefined && command.text.trim() !== "") {
     const converted = toEnvironment(command.text.trim(), ignoreVariables, {});
     for (const tag of converted.unknown) {
-      faults.push({ what: `<${tag}> in ignorecommand has no counterpart`, why: "f2b passes only parsed values", fix: "read the failure as JSON from standard input", at: command.at });
+      faults.push({
+        what: `<${tag}> in ignorecommand has no counterpart`,
+        why: "f2b passes only parsed values",
+        fix: "read the failure as JSON from standard input",
+        at: command.at,
+      });
     }
     settings.set("ignorecommand", { value: ["/bin/sh", "-c", converted.text], at: command.at });
   }
@@ -330,12 +366,20 @@ function planIgnore(task: Task): void {
     const table: Record<string, unknown> = {};
     for (const [, key, quoted, plain] of cache.text.matchAll(/([\w-]+)\s*=\s*(?:"([^"]*)"|([^,\]]+))/g)) {
       const value = (quoted ?? plain ?? "").trim();
-      if (key === "key") table.key = value.replaceAll("<F-USER>", "{user}").replaceAll("<ip-host>", "{ip}").replaceAll("<ip>", "{ip}");
+      if (key === "key")
+        table.key = value
+          .replaceAll("<F-USER>", "{user}")
+          .replaceAll("<ip-host>", "{ip}")
+          .replaceAll("<ip>", "{ip}");
       if (key === "max-count" && /^\d+$/.test(value)) table["max-count"] = Number(value);
       if (key === "max-time") table["max-time"] = timeText(value, false) ?? "5m";
     }
     settings.set("ignorecache", { value: Object.keys(table).length > 0 ? table : true, at: cache.at });
-    if (/<ip-host>/.test(cache.text)) notes.push({ text: "ignorecache remembers by address; <ip-host> is looked up by nobody", at: cache.at });
+    if (/<ip-host>/.test(cache.text))
+      notes.push({
+        text: "ignorecache remembers by address; <ip-host> is looked up by nobody",
+        at: cache.at,
+      });
   }
 }
 
@@ -360,15 +404,17 @@ function planIgnoreip(task: Task): void {
       if (sound && (!inComment || address)) {
         kept.push(word);
         if (inComment) saved.push(word);
-      }
-      else dropped.push(word);
+      } else dropped.push(word);
     }
   }
   if (kept.length > 0) task.settings.set("ignoreip", { value: [...new Set(kept)], at: value.at });
   if (dropped.length === 0) return;
   task.faults.push({
     what: `ignoreip holds words that are no addresses: ${dropped.slice(0, 8).join(" ")}${dropped.length > 8 ? " …" : ""}`,
-    why: comment !== undefined ? '"#" behind a value begins no comment in fail2ban: it looks the words up as host names' : "fail2ban looks them up as host names",
+    why:
+      comment !== undefined
+        ? '"#" behind a value begins no comment in fail2ban: it looks the words up as host names'
+        : "fail2ban looks them up as host names",
     fix: `they are left out${saved.length > 0 ? `; kept, as fail2ban heeds them too: ${saved.join(" ")}` : ""}; put comments on lines of their own`,
     at: comment ?? value.at,
   });
@@ -376,7 +422,11 @@ function planIgnoreip(task: Task): void {
 
 // --------------------------------------------------------------------------------------------------------------- actions
 
-function planActions(task: Task, actions: readonly NewAction[], notify: Map<string, Readonly<Record<string, unknown>>>): void {
+function planActions(
+  task: Task,
+  actions: readonly NewAction[],
+  notify: Map<string, Readonly<Record<string, unknown>>>,
+): void {
   const { jail, settings, notes, faults } = task;
   const at = jail.option("action")?.at;
   const banactions: unknown[] = [];
@@ -387,7 +437,8 @@ function planActions(task: Task, actions: readonly NewAction[], notify: Map<stri
     if (action.banaction !== undefined) {
       const { name, ...options } = action.banaction;
       const value = Object.keys(options).length === 0 ? name : action.banaction;
-      if (!banactions.some((other) => JSON.stringify(other) === JSON.stringify(value))) banactions.push(value);
+      if (!banactions.some((other) => JSON.stringify(other) === JSON.stringify(value)))
+        banactions.push(value);
     }
     for (const protocol of action.protocol ?? []) protocols.add(protocol);
     if (action.port !== undefined) ports.add(action.port);
@@ -406,9 +457,12 @@ function planActions(task: Task, actions: readonly NewAction[], notify: Map<stri
   const own = jail.option("port");
   if (ports.has("all")) settings.set("port", { value: "all", ...placed(own?.at) });
   else if (port !== "") settings.set("port", { value: portValue(port), ...placed(own?.at) });
-  else if (own !== undefined && own.text !== "") settings.set("port", { value: portValue(own.text.replaceAll(":", "-")), at: own.at });
-  if (protocols.size > 0) settings.set("protocol", { value: [...protocols], ...placed(jail.option("protocol")?.at) });
-  if (banactions.length > 0) settings.set("banaction", { value: banactions.length === 1 ? banactions[0] : banactions, ...placed(at) });
+  else if (own !== undefined && own.text !== "")
+    settings.set("port", { value: portValue(own.text.replaceAll(":", "-")), at: own.at });
+  if (protocols.size > 0)
+    settings.set("protocol", { value: [...protocols], ...placed(jail.option("protocol")?.at) });
+  if (banactions.length > 0)
+    settings.set("banaction", { value: banactions.length === 1 ? banactions[0] : banactions, ...placed(at) });
   else if (actions.length > 0) {
     settings.set("banaction", { value: "print", ...placed(at) });
     notes.push({ text: "none of its actions shuts anybody out: bans are only printed", at: at ?? jail.at });
@@ -431,7 +485,10 @@ function portValue(text: string): (string | number)[] | "all" {
 }
 
 /** Equal notifications of several jails are one entry. */
-function nameNotify(settings: Readonly<Record<string, unknown>> & { readonly type: string }, notify: Map<string, Readonly<Record<string, unknown>>>): string {
+function nameNotify(
+  settings: Readonly<Record<string, unknown>> & { readonly type: string },
+  notify: Map<string, Readonly<Record<string, unknown>>>,
+): string {
   for (const [name, other] of notify) if (JSON.stringify(other) === JSON.stringify(settings)) return name;
   let name = settings.type;
   for (let n = 2; notify.has(name); n++) name = `${settings.type}-${n}`;
@@ -452,15 +509,25 @@ function planDaemon(installation: OldInstallation, notes: Note[]): Map<string, S
     const names: Record<string, string> = { MSG: "info", TRACEDEBUG: "trace", HEAVYDEBUG: "trace" };
     const upper = level.text.toUpperCase();
     const name = names[upper] ?? upper.toLowerCase();
-    if (/^(?:critical|error|warning|notice|info|debug|trace)$/.test(name) && name !== "info") out.set("loglevel", { value: name, at: level.at });
+    if (/^(?:critical|error|warning|notice|info|debug|trace)$/.test(name) && name !== "info")
+      out.set("loglevel", { value: name, at: level.at });
   }
   const target = get("logtarget");
   if (target !== undefined) {
     const name = shellWords(target.text)?.[0]?.replace(/\[.*$/, "") ?? "";
-    const known: Record<string, string> = { STDOUT: "stdout", SYSOUT: "stdout", STDERR: "stderr", SYSLOG: "syslog", "SYSTEMD-JOURNAL": "journald" };
-    const value = known[name.toUpperCase()] ?? (name.startsWith("/") ? name.replace(/fail2ban(?=[^/]*$)/, "f2b") : undefined);
+    const known: Record<string, string> = {
+      STDOUT: "stdout",
+      SYSOUT: "stdout",
+      STDERR: "stderr",
+      SYSLOG: "syslog",
+      "SYSTEMD-JOURNAL": "journald",
+    };
+    const value =
+      known[name.toUpperCase()] ??
+      (name.startsWith("/") ? name.replace(/fail2ban(?=[^/]*$)/, "f2b") : undefined);
     if (value !== undefined && value !== "stderr") out.set("logtarget", { value, at: target.at });
-    if (/\[/.test(target.text)) notes.push({ text: "options of logtarget have no counterpart", at: target.at });
+    if (/\[/.test(target.text))
+      notes.push({ text: "options of logtarget have no counterpart", at: target.at });
   }
   const purge = get("dbpurgeage");
   if (purge !== undefined) {
@@ -472,6 +539,7 @@ function planDaemon(installation: OldInstallation, notes: Note[]): Map<string, S
     out.set("dbmaxmatches", { value: Number(matches.text), at: matches.at });
   }
   const ipv6 = get("allowipv6");
-  if (ipv6 !== undefined && !/^auto$/i.test(ipv6.text)) out.set("allowipv6", { value: isTrue(ipv6.text) ? "yes" : "no", at: ipv6.at });
+  if (ipv6 !== undefined && !/^auto$/i.test(ipv6.text))
+    out.set("allowipv6", { value: isTrue(ipv6.text) ? "yes" : "no", at: ipv6.at });
   return out;
 }

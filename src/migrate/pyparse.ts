@@ -16,7 +16,13 @@ export type Node =
   | { readonly kind: "anchor"; readonly which: "^" | "$" | "A" | "Z" | "b" | "B" }
   | { readonly kind: "seq"; readonly items: readonly Node[] }
   | { readonly kind: "alt"; readonly branches: readonly Node[] }
-  | { readonly kind: "repeat"; readonly item: Node; readonly min: number; readonly max: number; readonly how: "greedy" | "lazy" | "possessive" }
+  | {
+      readonly kind: "repeat";
+      readonly item: Node;
+      readonly min: number;
+      readonly max: number;
+      readonly how: "greedy" | "lazy" | "possessive";
+    }
   /** A capture; `name` is the one it is known by (its number, if it has no name). */
   | { readonly kind: "capture"; readonly name: string; readonly item: Node }
   | { readonly kind: "look"; readonly behind: boolean; readonly negative: boolean; readonly item: Node }
@@ -66,12 +72,17 @@ class Parser {
 
   run(): Parsed {
     // Global flags at the very start hold for everything, verbose mode included.
-    for (let found = this.match(/\(\?([aiLmsux]+)\)/y); found !== null; found = this.match(/\(\?([aiLmsux]+)\)/y)) {
+    for (
+      let found = this.match(/\(\?([aiLmsux]+)\)/y);
+      found !== null;
+      found = this.match(/\(\?([aiLmsux]+)\)/y)
+    ) {
       this.globalFlags += found[1]!;
     }
     this.verbose = this.globalFlags.includes("x");
     const root = this.alternatives(undefined);
-    if (this.at < this.source.length) throw this.error("there is a ) without its (", "remove it or write \\)");
+    if (this.at < this.source.length)
+      throw this.error("there is a ) without its (", "remove it or write \\)");
     return { root, flags: this.globalFlags, notes: this.notes };
   }
 
@@ -134,10 +145,12 @@ class Parser {
       }
       min = low === "" ? 0 : Number(low);
       max = comma === "" ? min : high === "" ? Number.POSITIVE_INFINITY : Number(high);
-      if (max < min) throw this.error("a repeat's upper limit is below its lower one", "swap the numbers", start);
+      if (max < min)
+        throw this.error("a repeat's upper limit is below its lower one", "swap the numbers", start);
     }
     if (item.kind === "anchor") {
-      if (item.which !== "b" && item.which !== "B") throw this.error("an anchor cannot be repeated", "remove the repeat", start);
+      if (item.which !== "b" && item.which !== "B")
+        throw this.error("an anchor cannot be repeated", "remove the repeat", start);
     }
     const how = this.eat("?") ? "lazy" : this.eat("+") ? "possessive" : "greedy";
     if (/[*+?]/.test(this.source[this.at] ?? "") || this.peekCount()) {
@@ -202,17 +215,20 @@ class Parser {
       const name = open[1]!;
       this.register(groupNameOf(name));
       const item = this.alternatives(name);
-      if (!this.eat(`</${name}>`)) throw this.error(`<${name}> is not closed`, `write </${name}> where it ends`);
+      if (!this.eat(`</${name}>`))
+        throw this.error(`<${name}> is not closed`, `write </${name}> where it ends`);
       return { kind: "tagged", name, item };
     }
     const stray = /<\/F-[A-Z0-9_-]+>/y;
     stray.lastIndex = this.at;
-    if (stray.test(this.source)) throw this.error("a tag is closed that was not opened here", "move or remove it");
+    if (stray.test(this.source))
+      throw this.error("a tag is closed that was not opened here", "move or remove it");
     return undefined;
   }
 
   private register(name: string): string {
-    if (this.names.has(name)) throw this.error(`the group name "${name}" stands twice`, "give one of them another name");
+    if (this.names.has(name))
+      throw this.error(`the group name "${name}" stands twice`, "give one of them another name");
     this.groups++;
     this.names.set(name, this.groups);
     return name;
@@ -234,7 +250,8 @@ class Parser {
     }
     if (this.eat("P<")) {
       const name = this.match(/([A-Za-z_]\w*)>/y)?.[1];
-      if (name === undefined) throw this.error("a group's name is not a name", "use letters, digits and _", start);
+      if (name === undefined)
+        throw this.error("a group's name is not a name", "use letters, digits and _", start);
       this.register(name);
       return this.close({ kind: "capture", name, item: this.body() }, start);
     }
@@ -244,15 +261,23 @@ class Parser {
       return this.back(name, start);
     }
     if (this.eat(":")) return this.close(this.body(), start);
-    if (this.eat("=")) return this.close({ kind: "look", behind: false, negative: false, item: this.body() }, start);
-    if (this.eat("!")) return this.close({ kind: "look", behind: false, negative: true, item: this.body() }, start);
-    if (this.eat("<=")) return this.close({ kind: "look", behind: true, negative: false, item: this.body() }, start);
-    if (this.eat("<!")) return this.close({ kind: "look", behind: true, negative: true, item: this.body() }, start);
+    if (this.eat("="))
+      return this.close({ kind: "look", behind: false, negative: false, item: this.body() }, start);
+    if (this.eat("!"))
+      return this.close({ kind: "look", behind: false, negative: true, item: this.body() }, start);
+    if (this.eat("<="))
+      return this.close({ kind: "look", behind: true, negative: false, item: this.body() }, start);
+    if (this.eat("<!"))
+      return this.close({ kind: "look", behind: true, negative: true, item: this.body() }, start);
     if (this.eat(">")) return this.close({ kind: "atomic", item: this.body() }, start);
     if (this.eat("(")) return this.conditional(start);
     const flags = this.match(/([aiLmsux]*)(?:-([imsx]+))?([:)])/y);
     if (flags === null) {
-      throw this.error(`Python knows no group that begins with ${this.source.slice(start, start + 4)}`, "rewrite the group", start);
+      throw this.error(
+        `Python knows no group that begins with ${this.source.slice(start, start + 4)}`,
+        "rewrite the group",
+        start,
+      );
     }
     const [, on, off, end] = flags;
     if (end === ":") {
@@ -266,7 +291,9 @@ class Parser {
     const beginsGroup = /\((?:\?:|\?P<\w+>)?$/.test(this.source.slice(0, start));
     if (beginsGroup) return { kind: "flags", on: on!, off: "", item: this.rest() };
     this.globalFlags += on!;
-    this.notes.push(`(?${on}) stands in mid-expression, which newer Pythons refuse; it is taken for the whole expression`);
+    this.notes.push(
+      `(?${on}) stands in mid-expression, which newer Pythons refuse; it is taken for the whole expression`,
+    );
     return undefined;
   }
 
@@ -290,18 +317,21 @@ class Parser {
     const name = this.resolve(reference, start);
     const yes = this.sequence(undefined);
     const no: Node = this.eat("|") ? this.sequence(undefined) : { kind: "seq", items: [] };
-    if (this.source[this.at] === "|") throw this.error("a condition has more than two branches", "group them: (?:…|…)", start);
+    if (this.source[this.at] === "|")
+      throw this.error("a condition has more than two branches", "group them: (?:…|…)", start);
     return this.close({ kind: "conditional", name, yes, no }, start);
   }
 
   /** A number becomes the name of the group with that number. */
   private resolve(reference: string, start: number): string {
     if (!/^\d+$/.test(reference)) {
-      if (!this.names.has(reference)) throw this.error(`there is no group "${reference}" before it`, "correct the name", start);
+      if (!this.names.has(reference))
+        throw this.error(`there is no group "${reference}" before it`, "correct the name", start);
       return reference;
     }
     const number = Number(reference);
-    if (number < 1 || number > this.groups) throw this.error(`there is no group ${reference}`, "correct the number", start);
+    if (number < 1 || number > this.groups)
+      throw this.error(`there is no group ${reference}`, "correct the number", start);
     for (const [name, index] of this.names) if (index === number) return name;
     return reference;
   }
@@ -314,7 +344,8 @@ class Parser {
     const start = this.at;
     this.at++;
     const c = this.source[this.at];
-    if (c === undefined) throw this.error("the expression ends in a single \\", "write \\\\ for a backslash", start);
+    if (c === undefined)
+      throw this.error("the expression ends in a single \\", "write \\\\ for a backslash", start);
     if (/[dDwWsS]/.test(c)) {
       this.at++;
       return { kind: "short", letter: c as ShortClass };
@@ -341,7 +372,11 @@ class Parser {
     if (named !== null) {
       const code = unicodeNames[named[1]!.toUpperCase()];
       if (code !== undefined) return code;
-      throw this.error(`\\N{${named[1]}}: characters by name are not known here`, "write the character itself or \\uXXXX", start);
+      throw this.error(
+        `\\N{${named[1]}}: characters by name are not known here`,
+        "write the character itself or \\uXXXX",
+        start,
+      );
     }
     const c = this.source[this.at]!;
     const control: Record<string, number> = { a: 7, f: 12, n: 10, r: 13, t: 9, v: 11 };
@@ -364,16 +399,24 @@ class Parser {
     const items: ClassItem[] = [];
     let first = true;
     for (;;) {
-      if (this.at >= this.source.length) throw this.error("a [ is not closed", "write ] where the class ends, \\[ for the character", start);
+      if (this.at >= this.source.length)
+        throw this.error("a [ is not closed", "write ] where the class ends, \\[ for the character", start);
       if (!first && this.eat("]")) break;
       first = false;
       const from = this.classItem();
-      if (this.source[this.at] === "-" && this.at + 1 < this.source.length && this.source[this.at + 1] !== "]") {
-        if (from.kind !== "range") throw this.error("a range begins in a class such as \\d", "put the - at the end", start);
+      if (
+        this.source[this.at] === "-" &&
+        this.at + 1 < this.source.length &&
+        this.source[this.at + 1] !== "]"
+      ) {
+        if (from.kind !== "range")
+          throw this.error("a range begins in a class such as \\d", "put the - at the end", start);
         this.at++;
         const to = this.classItem();
-        if (to.kind !== "range") throw this.error("a range ends in a class such as \\d", "put the - at the end", start);
-        if (to.to < from.from) throw this.error("a range runs backwards", "put the - at the end if it is meant as such", start);
+        if (to.kind !== "range")
+          throw this.error("a range ends in a class such as \\d", "put the - at the end", start);
+        if (to.to < from.from)
+          throw this.error("a range runs backwards", "put the - at the end if it is meant as such", start);
         items.push({ kind: "range", from: from.from, to: to.to });
         continue;
       }
@@ -387,7 +430,8 @@ class Parser {
     if (this.source[this.at] === "\\") {
       this.at++;
       const c = this.source[this.at];
-      if (c === undefined) throw this.error("the expression ends in a single \\", "write \\\\ for a backslash", start);
+      if (c === undefined)
+        throw this.error("the expression ends in a single \\", "write \\\\ for a backslash", start);
       if (/[dDwWsS]/.test(c)) {
         this.at++;
         return { kind: "short", letter: c as ShortClass };

@@ -2,7 +2,14 @@
 // not same text: conditionals become alternatives, what JavaScript would silently read otherwise is spelled out.
 
 import type { Fault, Place } from "../core/domain.ts";
-import { type ClassItem, groupNameOf, type Node, PatternError, parsePython, type ShortClass } from "./pyparse.ts";
+import {
+  type ClassItem,
+  groupNameOf,
+  type Node,
+  PatternError,
+  parsePython,
+  type ShortClass,
+} from "./pyparse.ts";
 import { decide, type Facts, hasTag, mayBeUnset, namesReferred } from "./pytree.ts";
 
 export interface Translated {
@@ -11,7 +18,9 @@ export interface Translated {
   readonly notes: readonly string[];
 }
 
-export type Translation = { readonly ok: true; readonly value: Translated } | { readonly ok: false; readonly fault: Fault };
+export type Translation =
+  | { readonly ok: true; readonly value: Translated }
+  | { readonly ok: false; readonly fault: Fault };
 
 export interface TranslateOptions {
   /** Records of several lines: Python's MULTILINE is on, ^ and $ meet line ends inside the text. */
@@ -79,7 +88,11 @@ function settle(root: Node): Node[] {
     }
     const both = [true, false].map((took) => decide(tree, name, took)).filter((node) => node !== undefined);
     if (done.length + open.length + both.length > maxAlternatives) {
-      throw new PatternError("its conditions make too many alternatives", "split it into several expressions", 0);
+      throw new PatternError(
+        "its conditions make too many alternatives",
+        "split it into several expressions",
+        0,
+      );
     }
     open = [...open, ...both.toReversed()];
   }
@@ -130,7 +143,9 @@ function matchesFeed(node: Node): boolean {
   if (node.kind === "char") return node.code === 10;
   if (node.kind === "short") return node.letter === "s";
   if (node.kind !== "class" || node.negated) return false;
-  return node.items.some((item) => (item.kind === "short" ? item.letter === "s" : item.from <= 10 && item.to >= 10));
+  return node.items.some((item) =>
+    item.kind === "short" ? item.letter === "s" : item.from <= 10 && item.to >= 10,
+  );
 }
 
 // ------------------------------------------------------------------------------------------------------------------ text
@@ -229,12 +244,14 @@ function anchor(which: "^" | "$" | "A" | "Z" | "b" | "B", context: Context): str
 
 function capture(name: string, item: Node, context: Context): string {
   const inner = emit(item, withUser(name, context));
-  if (/^\d+$/.test(name)) return context.referred.has(name) ? `(?<${groupName(name)}>${inner})` : `(?:${inner})`;
+  if (/^\d+$/.test(name))
+    return context.referred.has(name) ? `(?<${groupName(name)}>${inner})` : `(?:${inner})`;
   // Groups fail2ban takes the address from, written by hand: the tag says the same and is checked.
   if (name === "host" || name === "dns") return "<HOST>";
   if (name === "ip4") return "<IP4>";
   if (name === "ip6") return "<IP6>";
-  if (name.startsWith("_")) return context.referred.has(name) ? `(?<${groupName(name)}>${inner})` : `(?:${inner})`;
+  if (name.startsWith("_"))
+    return context.referred.has(name) ? `(?<${groupName(name)}>${inner})` : `(?:${inner})`;
   const tag = name === "fid" ? "F-ID" : `F-${name.toUpperCase()}`;
   return withReference(tag, name, inner, context);
 }
@@ -295,7 +312,8 @@ function hasHigh(items: readonly ClassItem[]): boolean {
  * Expressions run over the bytes of the line, so a character beyond ASCII is several: it leaves the class and becomes an alternative.
  */
 function characterClass(negated: boolean, items: readonly ClassItem[], context: Context): string {
-  if (!hasHigh(items)) return `[${negated ? "^" : ""}${items.map((item) => classItem(item, context)).join("")}]`;
+  if (!hasHigh(items))
+    return `[${negated ? "^" : ""}${items.map((item) => classItem(item, context)).join("")}]`;
   const low: ClassItem[] = [];
   const high: string[] = [];
   for (const item of items) {
@@ -308,7 +326,8 @@ function characterClass(negated: boolean, items: readonly ClassItem[], context: 
     }
   }
   const within = low.map((item) => classItem(item, context)).join("");
-  if (negated) return `(?:(?!${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*))`;
+  if (negated)
+    return `(?:(?!${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*))`;
   return `(?:${[...(within === "" ? [] : [`[${within}]`]), ...high].join("|")})`;
 }
 
@@ -325,7 +344,14 @@ function shortInClass(letter: ShortClass, context: Context): string {
 function inClass(code: number): string {
   const c = String.fromCodePoint(code);
   if ("\\]^[-".includes(c)) return `\\${c}`;
-  const control: Record<number, string> = { 8: "\\x08", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r" };
+  const control: Record<number, string> = {
+    8: "\\x08",
+    9: "\\t",
+    10: "\\n",
+    11: "\\v",
+    12: "\\f",
+    13: "\\r",
+  };
   if (control[code] !== undefined) return control[code]!;
   if (code < 32 || code === 127) return hex(code);
   return code === 0x3c ? "\\x3c" : c;

@@ -8,7 +8,10 @@ export interface Facts {
 }
 
 /** Names of groups a reference points to; with `facts`, those of conditions apart. */
-export function namesReferred(node: Node, facts: Facts = { conditions: new Set(), references: new Set() }): Set<string> {
+export function namesReferred(
+  node: Node,
+  facts: Facts = { conditions: new Set(), references: new Set() },
+): Set<string> {
   if (node.kind === "back") facts.references.add(node.name);
   if (node.kind === "conditional") facts.conditions.add(node.name);
   for (const child of children(node)) namesReferred(child, facts);
@@ -123,14 +126,20 @@ export function decide(node: Node, name: string, took: boolean): Node | undefine
       const yes = decide(node.yes, name, took);
       const no = decide(node.no, name, took);
       const never: Node = { kind: "look", behind: false, negative: true, item: { kind: "seq", items: [] } };
-      return yes === undefined && no === undefined ? undefined : { ...node, yes: yes ?? never, no: no ?? never };
+      return yes === undefined && no === undefined
+        ? undefined
+        : { ...node, yes: yes ?? never, no: no ?? never };
     }
     default:
       return node;
   }
 }
 
-function decideRepeat(node: Extract<Node, { kind: "repeat" }>, name: string, took: boolean): Node | undefined {
+function decideRepeat(
+  node: Extract<Node, { kind: "repeat" }>,
+  name: string,
+  took: boolean,
+): Node | undefined {
   const item = decide(node.item, name, took);
   if (!has(node, name)) {
     if (item !== undefined) return { ...node, item };

@@ -14,7 +14,9 @@ export interface Report {
   readonly faults: readonly Told[];
   /** What f2b itself says of the configuration that was written. */
   readonly checks: readonly string[];
-  readonly bans: { readonly standing: number; readonly past: number; readonly faults: readonly Told[] } | undefined;
+  readonly bans:
+    | { readonly standing: number; readonly past: number; readonly faults: readonly Told[] }
+    | undefined;
   readonly files: readonly string[];
 }
 
@@ -24,7 +26,12 @@ export interface JailReport {
   readonly becomes: string;
   readonly differs: readonly Told[];
   readonly faults: readonly Told[];
-  readonly logs: readonly { readonly path: string; readonly lines: number | undefined; readonly matched: number; readonly hosts: number }[];
+  readonly logs: readonly {
+    readonly path: string;
+    readonly lines: number | undefined;
+    readonly matched: number;
+    readonly hosts: number;
+  }[];
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -36,11 +43,17 @@ export interface Told {
   readonly at?: string;
 }
 
-const said = (at: Place | undefined, directory: string): { at?: string } => (at === undefined ? {} : { at: relative(at, directory) });
+const said = (at: Place | undefined, directory: string): { at?: string } =>
+  at === undefined ? {} : { at: relative(at, directory) };
 
 export function tellFault(fault: Fault, directory: string): Told {
   const { what, why, fix, at } = fault;
-  return { what, ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }), ...said(at, directory) };
+  return {
+    what,
+    ...(why === undefined ? {} : { why }),
+    ...(fix === undefined ? {} : { fix }),
+    ...said(at, directory),
+  };
 }
 
 export interface ReportParts {
@@ -69,12 +82,18 @@ export function makeReport(parts: ReportParts): Report {
 
 function jailReport(jail: PlannedJail, directory: string, check: FilterCheck | undefined): JailReport {
   const { old } = jail;
-  const filter = old.ownExpressions ? "expressions in the jail itself" : `filter ${old.filter?.reference.text ?? "none"}`;
+  const filter = old.ownExpressions
+    ? "expressions in the jail itself"
+    : `filter ${old.filter?.reference.text ?? "none"}`;
   const actions = old.actions.map((action) => action.reference.name).join(", ");
   const settings: Record<string, unknown> = {};
   for (const [key, setting] of jail.settings) settings[key] = setting.value;
   const faults = jail.faults.map((fault) => tellFault(fault, directory));
-  if (check?.refused !== undefined) faults.push({ what: `f2b refuses the translated filter: ${check.refused}`, fix: `correct jails/${jail.filter}.toml` });
+  if (check?.refused !== undefined)
+    faults.push({
+      what: `f2b refuses the translated filter: ${check.refused}`,
+      fix: `correct jails/${jail.filter}.toml`,
+    });
   return {
     name: jail.name,
     was: `${filter}; ${actions === "" ? "no action" : actions}`,
@@ -100,7 +119,11 @@ function becomesFilter(jail: PlannedJail): string {
 
 /** Whether anything was left behind. */
 export function isComplete(report: Report): boolean {
-  return report.faults.length === 0 && report.checks.length === 0 && report.jails.every((jail) => jail.faults.length === 0);
+  return (
+    report.faults.length === 0 &&
+    report.checks.length === 0 &&
+    report.jails.every((jail) => jail.faults.length === 0)
+  );
 }
 
 export function reportText(report: Report): string {
@@ -123,12 +146,16 @@ export function reportText(report: Report): string {
   out.push("");
   if (report.disabled.length > 0) out.push(`${report.disabled.length} jails are not enabled and left out.`);
   if (report.bans !== undefined) {
-    out.push(`Bans: ${report.bans.standing} stand with the time they have left, ${report.bans.past} earlier ones for the history.`);
+    out.push(
+      `Bans: ${report.bans.standing} stand with the time they have left, ${report.bans.past} earlier ones for the history.`,
+    );
     for (const told of report.bans.faults) out.push(...toldLines("not carried over", told, "  "));
   }
   for (const complaint of report.checks) out.push(`f2b says of the result: ${complaint}`);
   const open = report.jails.reduce((sum, jail) => sum + jail.faults.length, report.faults.length);
-  out.push(`${report.jails.length} jails, ${open === 0 ? "everything carried over" : `${open} thing${open === 1 ? "" : "s"} not carried over`}.`);
+  out.push(
+    `${report.jails.length} jails, ${open === 0 ? "everything carried over" : `${open} thing${open === 1 ? "" : "s"} not carried over`}.`,
+  );
   return `${out.join("\n")}\n`;
 }
 

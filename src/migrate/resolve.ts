@@ -97,14 +97,23 @@ export function resolveInstallation(options: ResolveOptions): OldInstallation {
     const first = [...section.values()].map((value) => value.at)[0];
     jails.push(resolveJail({ ...options, predefined, layers, name, at: first ?? unknownPlace(directory) }));
   }
-  return { directory, daemon: readDaemon(tree, directory, predefined, faults), jails, disabled, layers, faults };
+  return {
+    directory,
+    daemon: readDaemon(tree, directory, predefined, faults),
+    jails,
+    disabled,
+    layers,
+    faults,
+  };
 }
 
 /** jail.conf < jail.d/*.conf < jail.local < jail.d/*.local */
 function layerPaths(tree: Tree, directory: string, base: string): string[] {
   const names = tree.list(`${directory}/${base}.d`);
   const inside = (ending: string) =>
-    names.filter((name) => name.endsWith(ending) && !name.startsWith(".")).map((name) => `${directory}/${base}.d/${name}`);
+    names
+      .filter((name) => name.endsWith(ending) && !name.startsWith("."))
+      .map((name) => `${directory}/${base}.d/${name}`);
   return [`${directory}/${base}.conf`, ...inside(".conf"), `${directory}/${base}.local`, ...inside(".local")];
 }
 
@@ -112,11 +121,26 @@ function unknownPlace(directory: string): Place {
   return { file: `${directory}/jail.conf`, line: 1, column: 1 };
 }
 
-function readDaemon(tree: Tree, directory: string, predefined: Record<string, string>, faults: Fault[]): Map<string, Text> {
+function readDaemon(
+  tree: Tree,
+  directory: string,
+  predefined: Record<string, string>,
+  faults: Fault[],
+): Map<string, Text> {
   const layers = readLayers(tree, layerPaths(tree, directory, "fail2ban"), predefined);
   faults.push(...layers.faults);
   const out = new Map<string, Text>();
-  for (const name of ["loglevel", "logtarget", "syslogsocket", "socket", "pidfile", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage"]) {
+  for (const name of [
+    "loglevel",
+    "logtarget",
+    "syslogsocket",
+    "socket",
+    "pidfile",
+    "allowipv6",
+    "dbfile",
+    "dbmaxmatches",
+    "dbpurgeage",
+  ]) {
     const value = getOption({ layers, predefined }, "Definition", name, faults);
     if (value !== undefined) out.set(name, value);
   }
@@ -175,7 +199,12 @@ function resolveJail(task: JailTask): OldJail {
   };
 }
 
-function resolveFilter(task: JailTask, value: Text | undefined, logtype: string, faults: Fault[]): OldFilter | undefined {
+function resolveFilter(
+  task: JailTask,
+  value: Text | undefined,
+  logtype: string,
+  faults: Fault[],
+): OldFilter | undefined {
   if (value === undefined || value.text.trim() === "") return undefined;
   const reference = references(value.text)[0]!;
   if (reference.broken) faults.push(unbalanced("filter", reference.text, value.at));
@@ -211,10 +240,12 @@ function resolveActions(task: JailTask, value: Text | undefined, faults: Fault[]
       at,
       predefined: task.predefined,
     });
-    if (definition.files.length === 0 && !python) faults.push(missing("action", "action.d", reference.name, at));
+    if (definition.files.length === 0 && !python)
+      faults.push(missing("action", "action.d", reference.name, at));
     const named = reference.args.get("name");
     const suffix = named?.startsWith(`${task.name}-`) ? named.slice(task.name.length + 1) : named;
-    const plain = suffix === undefined || suffix === task.name ? reference.name : `${reference.name}-${suffix}`;
+    const plain =
+      suffix === undefined || suffix === task.name ? reference.name : `${reference.name}-${suffix}`;
     out.push({ id: reference.args.get("actname") ?? plain, reference, definition, at });
   }
   return out;

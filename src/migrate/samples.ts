@@ -51,21 +51,33 @@ export function engineFilter(name: string, file: FilterFile): Filter {
 }
 
 /** `paths`: files, globs already opened. */
-export function checkFilter(name: string, file: FilterFile, paths: readonly string[], system: System): FilterCheck {
+export function checkFilter(
+  name: string,
+  file: FilterFile,
+  paths: readonly string[],
+  system: System,
+): FilterCheck {
   const compiled = compileFilter(engineFilter(name, file));
-  if (!compiled.ok) return { logs: [], samples: [], refused: compiled.faults.map((fault) => fault.what).join("; ") };
+  if (!compiled.ok)
+    return { logs: [], samples: [], refused: compiled.faults.map((fault) => fault.what).join("; ") };
   const samples: JailSample[] = [];
   const logs = paths.map((path): LogCheck => {
     const text = tail(path, system);
     if (text === undefined) return { path, lines: undefined, matched: 0, hosts: 0 };
-    const scanner = createScanner([{ jail: name, filter: compiled.value, names: true }], { clock: () => system.clock.monotonic() });
+    const scanner = createScanner([{ jail: name, filter: compiled.value, names: true }], {
+      clock: () => system.clock.monotonic(),
+    });
     const found = scanner.file(text, { now: system.clock.now(), live: false, clamp: false });
     const matched = new Set(found.map((one) => one.failure.line));
     for (const { failure } of found.slice(-keptSamples)) {
       if (samples.length < keptSamples && file.maxlines === 1) samples.push(sampleOf(failure, path));
     }
     const innocent = text.split("\n").findLast((line) => line !== "" && isText(line) && !matched.has(line));
-    if (innocent !== undefined && samples.length > 0 && samples.every((sample) => sample.fail !== undefined)) {
+    if (
+      innocent !== undefined &&
+      samples.length > 0 &&
+      samples.every((sample) => sample.fail !== undefined)
+    ) {
       samples.push({ about: `another line of ${path}`, line: innocent, fail: undefined });
     }
     const hosts = new Set(found.map((one) => one.failure.target.text)).size;
@@ -109,4 +121,3 @@ function tail(path: string, system: System): string | undefined {
     if (fd !== undefined) system.files.close(fd);
   }
 }
-

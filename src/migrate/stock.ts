@@ -1,8 +1,8 @@
 // Is a filter or action file fail2ban's own, unchanged? Known by a hash of what the file says (comments and blank lines apart), by
 // the package database's checksum, or not at all; an overlay (.local) always makes it the user's.
 
-import { stockHashes } from "./stockhashes.ts";
 import type { Tree } from "./layers.ts";
+import { stockHashes } from "./stockhashes.ts";
 
 /** Hash of a file's text without comments, blank lines and blanks at line ends; 16 hex digits. */
 export function contentHash(text: string): string {
@@ -45,7 +45,9 @@ function dpkgConffiles(tree: Tree): ReadonlyMap<string, string> {
   const start = status.search(/^Package: fail2ban$/m);
   if (start < 0) return out;
   const end = status.indexOf("\n\n", start);
-  for (const [, path, sum] of status.slice(start, end < 0 ? undefined : end).matchAll(/^ (\/\S+) ([0-9a-f]{32})/gm)) {
+  for (const [, path, sum] of status
+    .slice(start, end < 0 ? undefined : end)
+    .matchAll(/^ (\/\S+) ([0-9a-f]{32})/gm)) {
     out.set(path!, sum!);
   }
   return out;

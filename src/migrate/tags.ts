@@ -27,7 +27,13 @@ export function conditionalNames(options: Options): ReadonlySet<string> {
 }
 
 /** Replaces tags in one value, keeping for each resulting line the place it came from. `keep` names stay tags. */
-export function substitute(value: Text, self: string, options: Options, keep: ReadonlySet<string>, faults: Fault[]): Text {
+export function substitute(
+  value: Text,
+  self: string,
+  options: Options,
+  keep: ReadonlySet<string>,
+  faults: Fault[],
+): Text {
   const lines: RawLine[] = [];
   for (const line of value.lines) lines.push(...substituteLine(line, self, options, keep, faults, value.at));
   return { text: lines.map((line) => line.text).join("\n"), lines, at: value.at };

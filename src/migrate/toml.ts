@@ -25,13 +25,17 @@ export function tomlKey(key: string): string {
 
 export function tomlString(text: string): string {
   const printable = !/[\0-\x08\x0b\x0c\x0d-\x1f\x7f]/.test(text);
-  if (printable && text.includes("\n") && !text.includes("'''") && !text.endsWith("'")) return `'''\n${text}'''`;
+  if (printable && text.includes("\n") && !text.includes("'''") && !text.endsWith("'"))
+    return `'''\n${text}'''`;
   if (printable && !text.includes("\n") && /["\\]/.test(text)) {
     if (!text.includes("'")) return `'${text}'`;
     if (!text.includes("'''") && !text.endsWith("'")) return `'''${text}'''`;
   }
   const escapes: Record<string, string> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r" };
-  const escaped = text.replace(/[\\"\0-\x1f\x7f]/g, (c) => escapes[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const escaped = text.replace(
+    /[\\"\0-\x1f\x7f]/g,
+    (c) => escapes[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
   return `"${escaped}"`;
 }
 

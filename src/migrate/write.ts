@@ -97,7 +97,8 @@ function mainFile(plan: Plan, options: WriteOptions): string {
   const { directory } = options;
   const lines = head(directory);
   const common = commonSettings(plan);
-  for (const fault of plan.faults) lines.push(tomlComment(`NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}`));
+  for (const fault of plan.faults)
+    lines.push(tomlComment(`NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}`));
   if (plan.faults.length > 0) lines.push("");
   if (plan.daemon.size > 0) {
     lines.push("[daemon]");
@@ -121,19 +122,35 @@ function mainFile(plan: Plan, options: WriteOptions): string {
 function jailTable(jail: PlannedJail, common: ReadonlyMap<string, Setting>, options: WriteOptions): string[] {
   const { directory, catalogue } = options;
   const lines: string[] = [];
-  for (const fault of jail.faults) lines.push(tomlComment(`NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}${fault.fix === undefined ? "" : `: ${fault.fix}`}`));
+  for (const fault of jail.faults)
+    lines.push(
+      tomlComment(
+        `NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}${fault.fix === undefined ? "" : `: ${fault.fix}`}`,
+      ),
+    );
   for (const note of jail.notes) lines.push(tomlComment(`differs: ${note.text}${where(note.at, directory)}`));
   if (!jail.runs) {
     // Without a filter it is no jail yet; what is known of it waits here.
-    const waiting = [`[jails.${tomlKey(jail.name)}]`, ...sorted(jail.settings).map(([key, setting]) => entry(key, setting, directory))];
+    const waiting = [
+      `[jails.${tomlKey(jail.name)}]`,
+      ...sorted(jail.settings).map(([key, setting]) => entry(key, setting, directory)),
+    ];
     return [...lines, ...waiting.flatMap((text) => text.split("\n")).map((text) => `#  ${text}`), ""];
   }
   lines.push(`[jails.${tomlKey(jail.name)}]`);
-  const service = jail.filter !== undefined && jail.file === undefined ? new Set(catalogue.settings(jail.filter)) : new Set<string>();
+  const service =
+    jail.filter !== undefined && jail.file === undefined
+      ? new Set(catalogue.settings(jail.filter))
+      : new Set<string>();
   for (const [key, setting] of sorted(jail.settings)) {
     const shared = common.get(key);
     // What the service's own file sets holds before [defaults], so it must be said here again.
-    if (shared !== undefined && !service.has(key) && JSON.stringify(shared.value) === JSON.stringify(setting.value)) continue;
+    if (
+      shared !== undefined &&
+      !service.has(key) &&
+      JSON.stringify(shared.value) === JSON.stringify(setting.value)
+    )
+      continue;
     lines.push(entry(key, setting, directory));
   }
   lines.push("");
@@ -152,15 +169,23 @@ export function relative(at: Place, directory: string): string {
   return `${file}:${at.line}`;
 }
 
-const where = (at: Place | undefined, directory: string): string => (at === undefined ? "" : ` (${relative(at, directory)})`);
+const where = (at: Place | undefined, directory: string): string =>
+  at === undefined ? "" : ` (${relative(at, directory)})`;
 
 // ------------------------------------------------------------------------------------------------------------- jail files
 
-function jailFile(name: string, file: FilterFile, users: readonly PlannedJail[], options: WriteOptions): string {
+function jailFile(
+  name: string,
+  file: FilterFile,
+  users: readonly PlannedJail[],
+  options: WriteOptions,
+): string {
   const { directory } = options;
   const places = [...new Set(file.failregex.map((one) => relative(one.at, directory).replace(/:\d+$/, "")))];
   const lines = [
-    tomlComment(`Translated by f2b import from ${places.join(", ") || directory}. The original of each expression stands above it.`),
+    tomlComment(
+      `Translated by f2b import from ${places.join(", ") || directory}. The original of each expression stands above it.`,
+    ),
     `summary = ${tomlValue(`${name}, translated from fail2ban`)}`,
     "",
     "[filter]",
@@ -175,7 +200,8 @@ function jailFile(name: string, file: FilterFile, users: readonly PlannedJail[],
     if (list.length === 0) continue;
     lines.push(`${key} = [`);
     for (const [index, one] of list.entries()) {
-      if (one.original !== list[index - 1]?.original) lines.push(`  ${tomlComment(`${relative(one.at, directory)}: ${one.original}`)}`);
+      if (one.original !== list[index - 1]?.original)
+        lines.push(`  ${tomlComment(`${relative(one.at, directory)}: ${one.original}`)}`);
       lines.push(`  ${tomlValue(one.text)},`);
     }
     lines.push("]");

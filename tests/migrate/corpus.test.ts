@@ -2,8 +2,8 @@
 // Then whole translated filters through the engine: they report what the corpus says fail2ban reports.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/core/address.ts";
@@ -41,7 +41,10 @@ if (ready) {
   for (const name of readdirSync(corpus)) {
     if (!name.endsWith(".jsonl")) continue;
     const rows = readFileSync(join(corpus, name), "utf8").trimEnd().split("\n");
-    entries.set(name.slice(0, -6), rows.map((row) => JSON.parse(row) as Entry));
+    entries.set(
+      name.slice(0, -6),
+      rows.map((row) => JSON.parse(row) as Entry),
+    );
   }
 }
 
@@ -54,21 +57,37 @@ const noCatalogue = { has: () => false, modes: () => [], parameters: () => [], s
 function jailsWith(argument: string, only?: ReadonlySet<string>): readonly OldJail[] {
   const directory = join(made, argument.replace(/\W/g, "_") || "plain");
   if (!existsSync(directory)) cpSync(stock, directory, { recursive: true });
-  const filters = readdirSync(`${directory}/filter.d`).filter((name) => name.endsWith(".conf")).map((name) => name.slice(0, -5)).filter((name) => only?.has(name) !== false);
-  const sections = filters.map((name) => `[t-${name}]\nenabled = true\nfilter = ${name}${argument}\nlogpath = /dev/null\naction =\n`);
+  const filters = readdirSync(`${directory}/filter.d`)
+    .filter((name) => name.endsWith(".conf"))
+    .map((name) => name.slice(0, -5))
+    .filter((name) => only?.has(name) !== false);
+  const sections = filters.map(
+    (name) => `[t-${name}]\nenabled = true\nfilter = ${name}${argument}\nlogpath = /dev/null\naction =\n`,
+  );
   writeFileSync(join(directory, "jail.local"), sections.join(""));
   rmSync(join(directory, "jail.d"), { recursive: true, force: true });
   const installation = resolveInstallation({ tree: diskTree, directory });
   return installation.jails.filter((jail) => jail.name.startsWith("t-") && jail.failregex.length > 0);
 }
 
-const variants = ["", "[mode=aggressive]", "[mode=ddos]", "[mode=extra]", "[mode=more]", "[mode=auth]", "[logtype=short]", "[logtype=journal]", "[logtype=rfc5424]"];
+const variants = [
+  "",
+  "[mode=aggressive]",
+  "[mode=ddos]",
+  "[mode=extra]",
+  "[mode=more]",
+  "[mode=auth]",
+  "[logtype=short]",
+  "[logtype=journal]",
+  "[logtype=rfc5424]",
+];
 
 const service = (jail: OldJail): string => jail.filter!.reference.name;
 
 /** The host tag here is stricter than fail2ban's on purpose: never inside a longer token. */
 function differsByHostTag(expressions: readonly string[], python: string | undefined, text: string): boolean {
-  if (python === undefined || !expressions.some((one) => /<(?:HOST|ADDR|IP4|IP6|SUBNET|DNS)>/.test(one))) return false;
+  if (python === undefined || !expressions.some((one) => /<(?:HOST|ADDR|IP4|IP6|SUBNET|DNS)>/.test(one)))
+    return false;
   // A host name holds a letter here, and what looks like IPv6 runs up to its delimiter.
   if (!/[A-Za-z]/.test(python) && parseAddress(python) === undefined) return true;
   if (text.includes(`${python}:`) && python.includes(":")) return true;
@@ -105,7 +124,15 @@ describe("stock expressions over the corpus", () => {
           const cut = cutter(jail);
           const multiline = Number(jail.maxlines?.text ?? 1) > 1;
           const own = entries.get(service(jail)) ?? [];
-          let texts = [...new Set(own.flatMap((entry) => (multiline ? [entry.lines.map(cut).join("\n")] : entry.lines.flatMap((line) => [cut(line), line]))))];
+          let texts = [
+            ...new Set(
+              own.flatMap((entry) =>
+                multiline
+                  ? [entry.lines.map(cut).join("\n")]
+                  : entry.lines.flatMap((line) => [cut(line), line]),
+              ),
+            ),
+          ];
           const use = (pattern: string): void => {
             // A mode that this filter has not.
             if (/^<[a-z][\w-]*>$/.test(pattern)) return;
@@ -125,7 +152,9 @@ describe("stock expressions over the corpus", () => {
             use(prefix);
             const [answer] = runPython([{ pattern: prefix, texts }]);
             if (answer !== undefined && "rows" in answer) {
-              texts = [...new Set(answer.rows.flatMap((row) => (row?.content === undefined ? [] : [row.content])))];
+              texts = [
+                ...new Set(answer.rows.flatMap((row) => (row?.content === undefined ? [] : [row.content]))),
+              ];
             }
           }
           for (const line of [...jail.failregex, ...jail.ignoreregex]) use(line.text.trim());
@@ -146,7 +175,9 @@ describe("stock expressions over the corpus", () => {
             if (python !== undefined) matched++;
             if (JSON.stringify(python) === JSON.stringify(engine)) return;
             if (differsByHostTag(one.expressions, python?.host, text)) return;
-            wrong.push(`${one.expressions.join(" || ").slice(0, 300)}\n  on ${JSON.stringify(text).slice(0, 300)}\n  Python ${JSON.stringify(python)}\n  f2b    ${JSON.stringify(engine)}`);
+            wrong.push(
+              `${one.expressions.join(" || ").slice(0, 300)}\n  on ${JSON.stringify(text).slice(0, 300)}\n  Python ${JSON.stringify(python)}\n  f2b    ${JSON.stringify(engine)}`,
+            );
           });
         });
       }
@@ -163,7 +194,9 @@ describe("stock expressions over the corpus", () => {
     () => {
       const zone = createZone("Europe/Zurich");
       // The judge is awake.
-      const known = entries.get("sshd")!.find((entry) => entry.expect?.match === true && Object.keys(entry.options).length === 0)!;
+      const known = entries
+        .get("sshd")!
+        .find((entry) => entry.expect?.match === true && Object.keys(entry.options).length === 0)!;
       expect(foundByFail2ban(known, "sshd")).toContain(known.expect!.host!);
       const missed: string[] = [];
       const invented: string[] = [];
@@ -174,13 +207,15 @@ describe("stock expressions over the corpus", () => {
       for (const [name, list] of entries) {
         for (const entry of list) {
           const variant = optionText(entry);
-          if (entry.source === "fail2ban") wantedBy.set(variant, (wantedBy.get(variant) ?? new Set()).add(name));
+          if (entry.source === "fail2ban")
+            wantedBy.set(variant, (wantedBy.get(variant) ?? new Set()).add(name));
         }
       }
       for (const [variant, services] of wantedBy) {
         for (const jail of jailsWith(variant, services)) {
           const result = translateFilter(jail, createStockJudge(diskTree, stock), noCatalogue, diskTree);
-          if (result.filter.kind === "own" && result.faults.length === 0) compiled.set(`${service(jail)}${variant}`, result.filter.file);
+          if (result.filter.kind === "own" && result.faults.length === 0)
+            compiled.set(`${service(jail)}${variant}`, result.filter.file);
         }
       }
       for (const [name, list] of entries) {
@@ -190,11 +225,25 @@ describe("stock expressions over the corpus", () => {
           if (file === undefined) continue;
           const filter = compileFilter(engineFilter(name, file));
           if (!filter.ok) throw new Error(`${name}: ${filter.faults.map((fault) => fault.what).join("; ")}`);
-          const scanner = createScanner([{ jail: name, filter: filter.value, names: true }], zone === undefined ? {} : { zone });
+          const scanner = createScanner(
+            [{ jail: name, filter: filter.value, names: true }],
+            zone === undefined ? {} : { zone },
+          );
           const text = `${entry.lines.map(encodeText).join("\n")}\n`;
-          const found = scanner.file(text, { now: Date.parse("2005-08-14T10:00:00Z"), live: false, clamp: false });
-          const hosts = found.map((one) => (one.failure as { name?: string }).name ?? one.failure.target.text);
-          const wanted = entry.kind === "single" ? (entry.expect?.match === true ? [entry.expect.host ?? "?"] : []) : Object.keys(entry.hosts ?? {});
+          const found = scanner.file(text, {
+            now: Date.parse("2005-08-14T10:00:00Z"),
+            live: false,
+            clamp: false,
+          });
+          const hosts = found.map(
+            (one) => (one.failure as { name?: string }).name ?? one.failure.target.text,
+          );
+          const wanted =
+            entry.kind === "single"
+              ? entry.expect?.match === true
+                ? [entry.expect.host ?? "?"]
+                : []
+              : Object.keys(entry.hosts ?? {});
           const got = new Set(hosts.map((host) => parseAddress(host) ?? host));
           for (const host of wanted) {
             if (got.has(host)) right++;
@@ -203,13 +252,19 @@ describe("stock expressions over the corpus", () => {
             else older++;
           }
           for (const host of got) {
-            if (!wanted.includes(host) && !foundByFail2ban(entry, name).includes(host)) invented.push(`${entry.id} ${host}`);
+            if (!wanted.includes(host) && !foundByFail2ban(entry, name).includes(host))
+              invented.push(`${entry.id} ${host}`);
           }
         }
       }
-      console.log(`whole filters: ${right} right, ${missed.length} missed, ${invented.length} false; ${older} beyond Debian's fail2ban`);
+      console.log(
+        `whole filters: ${right} right, ${missed.length} missed, ${invented.length} false; ${older} beyond Debian's fail2ban`,
+      );
       expect(right).toBeGreaterThan(500);
-      expect({ missed: missed.filter((one) => reasons[one] === undefined), invented: invented.filter((one) => reasons[one] === undefined) }).toEqual({
+      expect({
+        missed: missed.filter((one) => reasons[one] === undefined),
+        invented: invented.filter((one) => reasons[one] === undefined),
+      }).toEqual({
         missed: [],
         invented: [],
       });
@@ -224,10 +279,14 @@ const reasons: Readonly<Record<string, string>> = {};
 function foundByFail2ban(entry: Entry, name: string): string[] {
   const file = join(made, "lines.log");
   writeFileSync(file, `${entry.lines.join("\n")}\n`);
-  const run = spawnSync("fail2ban-regex", ["-c", stock, "--usedns", "raw", "-o", "ip", file, `${name}${optionText(entry)}`], {
-    encoding: "utf8",
-    env: { ...process.env, TZ: "Europe/Zurich" },
-  });
+  const run = spawnSync(
+    "fail2ban-regex",
+    ["-c", stock, "--usedns", "raw", "-o", "ip", file, `${name}${optionText(entry)}`],
+    {
+      encoding: "utf8",
+      env: { ...process.env, TZ: "Europe/Zurich" },
+    },
+  );
   return run.stdout.split("\n").map((host) => parseAddress(host.trim()) ?? host.trim());
 }
 

@@ -22,7 +22,8 @@ function laidOver(fixture: string | undefined): string {
   made.push(directory);
   cpSync(stock, directory, { recursive: true });
   rmSync(join(directory, "jail.d"), { recursive: true, force: true });
-  if (fixture !== undefined) cpSync(join(import.meta.dir, "fixtures", fixture), directory, { recursive: true });
+  if (fixture !== undefined)
+    cpSync(join(import.meta.dir, "fixtures", fixture), directory, { recursive: true });
   return directory;
 }
 
@@ -35,7 +36,9 @@ function compare(directory: string): { readonly jails: number; readonly differen
   return { jails: ours.jails.length, different };
 }
 
-const fixtures = readdirSync(join(import.meta.dir, "fixtures")).filter((name) => existsSync(join(import.meta.dir, "fixtures", name)));
+const fixtures = readdirSync(join(import.meta.dir, "fixtures")).filter((name) =>
+  existsSync(join(import.meta.dir, "fixtures", name)),
+);
 /** Where the real program gives up or drops jails, so that there is nothing to compare with. */
 const refused = new Set(["syntax-errors", "duplicate-keys", "broken-jail", "recidive-known"]);
 

@@ -33,7 +33,10 @@ export const hasFail2ban = spawnSync("fail2ban-client", ["--version"]).status ==
 
 /** What the real program resolves. */
 export function reference(directory: string): Reference {
-  const run = spawnSync("python3", [`${import.meta.dir}/reference.py`, directory], { encoding: "utf8", maxBuffer: 1 << 28 });
+  const run = spawnSync("python3", [`${import.meta.dir}/reference.py`, directory], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
   if (run.status !== 0) throw new Error(run.stderr);
   return JSON.parse(run.stdout) as Reference;
 }
@@ -71,23 +74,41 @@ export function differences(ours: OldJail, theirs: Readonly<Record<string, unkno
   };
   check("backend", ours.backend.text, theirs.backend);
   for (const key of plain) {
-    const chosen = { prefregex: ours.prefregex, datepattern: ours.datepattern, maxlines: ours.maxlines, usedns: ours.usedns };
+    const chosen = {
+      prefregex: ours.prefregex,
+      datepattern: ours.datepattern,
+      maxlines: ours.maxlines,
+      usedns: ours.usedns,
+    };
     const text = (key in chosen ? chosen[key as keyof typeof chosen] : ours.option(key))?.text;
     const value = theirs[key];
     if (typeof value === "boolean") check(key, text === undefined ? undefined : isTrue(text), value);
     else if (typeof value === "number") check(key, text === undefined ? undefined : Number(text), value);
     else check(key, text === "" && value === undefined ? undefined : text, value ?? undefined);
   }
-  check("failregex", ours.failregex.map((line) => line.text), theirs.addfailregex ?? []);
-  check("ignoreregex", ours.ignoreregex.map((line) => line.text), theirs.addignoreregex ?? []);
+  check(
+    "failregex",
+    ours.failregex.map((line) => line.text),
+    theirs.addfailregex ?? [],
+  );
+  check(
+    "ignoreregex",
+    ours.ignoreregex.map((line) => line.text),
+    theirs.addignoreregex ?? [],
+  );
   const ignoreip = (ours.option("ignoreip")?.text ?? "").split(/[\s,]+/).filter((word) => word !== "");
   check("ignoreip", ignoreip, theirs.addignoreip ?? []);
   check("journalmatch", ours.journalmatch, theirs.addjournalmatch ?? []);
   const actions = (theirs.actions ?? {}) as Record<string, Record<string, unknown>>;
-  check("actions", ours.actions.map((action) => action.id), Object.keys(actions));
+  check(
+    "actions",
+    ours.actions.map((action) => action.id),
+    Object.keys(actions),
+  );
   for (const action of ours.actions) {
     for (const [name, value] of Object.entries(actions[action.id] ?? {})) {
-      if (action.reference.name.endsWith(".py") || !commandName.test(name) || typeof value !== "string") continue;
+      if (action.reference.name.endsWith(".py") || !commandName.test(name) || typeof value !== "string")
+        continue;
       check(`${action.id} ${name}`, action.definition.value(name)?.text, value);
     }
   }

@@ -21,7 +21,11 @@ export type PythonAnswer =
 
 export function runPython(cases: readonly Case[]): PythonAnswer[] {
   const input = JSON.stringify({ cases });
-  const run = spawnSync("python3", [`${import.meta.dir}/pyre.py`], { input, encoding: "utf8", maxBuffer: 1 << 30 });
+  const run = spawnSync("python3", [`${import.meta.dir}/pyre.py`], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 1 << 30,
+  });
   if (run.status !== 0) throw new Error(run.stderr);
   return JSON.parse(run.stdout) as PythonAnswer[];
 }
@@ -39,8 +43,16 @@ export function seenByPython(groups: Readonly<Record<string, string>>): Seen {
   const users = Object.keys(groups)
     .filter((key) => key.startsWith("alt_user"))
     .map((key) => groups[key]!);
-  const user = groups.user !== undefined && groups.user !== "" ? groups.user : (users.find((one) => one !== "") ?? groups.user);
-  return { host: host === undefined ? undefined : (parseAddress(host) ?? host), user: user === "" ? undefined : user, id: groups.fid, content: groups.content };
+  const user =
+    groups.user !== undefined && groups.user !== ""
+      ? groups.user
+      : (users.find((one) => one !== "") ?? groups.user);
+  return {
+    host: host === undefined ? undefined : (parseAddress(host) ?? host),
+    user: user === "" ? undefined : user,
+    id: groups.fid,
+    content: groups.content,
+  };
 }
 
 /** The first expression that matches decides, as in a filter. */

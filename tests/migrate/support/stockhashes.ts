@@ -11,7 +11,10 @@ for (const directory of process.argv.slice(2)) {
     for (const file of readdirSync(`${directory}/${kind}`)) {
       if (!file.endsWith(".conf")) continue;
       const name = `${kind}/${file}`;
-      known.set(name, (known.get(name) ?? new Set<string>()).add(contentHash(readFileSync(`${directory}/${name}`, "utf8"))));
+      known.set(
+        name,
+        (known.get(name) ?? new Set<string>()).add(contentHash(readFileSync(`${directory}/${name}`, "utf8"))),
+      );
     }
   }
 }
