@@ -14,7 +14,7 @@ const LONGEST_PATH = 107;
 
 export interface Datagram {
   /** False when nobody received it: no such socket, its queue is full, the message is too long. */
-  send(text: string): boolean;
+  send(message: string | Uint8Array): boolean;
   close(): void;
 }
 
@@ -26,8 +26,8 @@ export function openDatagram(path: string): Datagram | undefined {
   let fd = libc.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
   if (fd < 0) return undefined;
   return {
-    send(text) {
-      const data = Buffer.from(text);
+    send(message) {
+      const data = typeof message === "string" ? Buffer.from(message) : message;
       if (fd < 0 || data.length === 0) return false;
       const sent = libc.sendto(
         fd,

@@ -1,0 +1,52 @@
+// A systemd-journald of our own, in a journal namespace: its sockets and files are apart from the machine's, and need no systemd.
+
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { type Subprocess, spawnSync } from "bun";
+import { eventually } from "./time.ts";
+
+const daemon = ["/usr/lib/systemd/systemd-journald", "/lib/systemd/systemd-journald"].find((path) =>
+  existsSync(path),
+);
+
+/** Why it cannot be started here; undefined: it can. */
+export const noJournald: string | undefined =
+  process.geteuid?.() !== 0
+    ? "not root"
+    : daemon === undefined
+      ? "no systemd-journald"
+      : spawnSync(["sh", "-c", "command -v journalctl"]).exitCode === 0
+        ? undefined
+        : "no journalctl";
+
+export interface Journald {
+  readonly namespace: string;
+  /** Where programs send datagrams in the journal's own protocol, and in syslog's. */
+  readonly socket: string;
+  readonly syslog: string;
+  stop(): Promise<void>;
+}
+
+export async function startJournald(): Promise<Journald> {
+  const namespace = `f2b${process.pid}x${Math.floor(Math.random() * 1e6)}`;
+  const run = `/run/systemd/journal.${namespace}`;
+  mkdirSync(run, { recursive: true });
+  mkdirSync("/run/log/journal", { recursive: true });
+  const child: Subprocess = Bun.spawn([daemon ?? "", namespace], { stdout: "ignore", stderr: "ignore" });
+  await eventually("journald's sockets", () => existsSync(`${run}/socket`) && existsSync(`${run}/dev-log`));
+  return {
+    namespace,
+    socket: `${run}/socket`,
+    syslog: `${run}/dev-log`,
+    async stop() {
+      child.kill("SIGKILL");
+      await child.exited;
+      rmSync(run, { recursive: true, force: true });
+      for (const base of ["/run/log/journal", "/var/log/journal"]) {
+        if (!existsSync(base)) continue;
+        for (const name of readdirSync(base)) {
+          if (name.endsWith(`.${namespace}`)) rmSync(`${base}/${name}`, { recursive: true, force: true });
+        }
+      }
+    },
+  };
+}
