@@ -9,6 +9,7 @@ import { apply } from "../core/state.ts";
 import { openJournal } from "../journal/journal.ts";
 import { createCatalogue } from "../migrate/catalogue.ts";
 import { type ImportedBans, importDatabase } from "../migrate/database.ts";
+import { verifiedFiles } from "../migrate/packaged.ts";
 import { makePlan, type Plan } from "../migrate/plan.ts";
 import { isComplete, makeReport, reportText, tellFault } from "../migrate/report.ts";
 import { resolveInstallation } from "../migrate/resolve.ts";
@@ -24,13 +25,19 @@ import { type Call, type Command, exits } from "./index.ts";
 export const importCommand: Command = {
   name: "import",
   summary: "take over a fail2ban installation: configuration, own filters and actions, bans",
-  usage: ["f2b import [DIR] [--dry-run] [--output DIR] [--force] [--database FILE | --no-bans] [--all]"],
+  usage: [
+    "f2b import [DIR] [--dry-run] [--output DIR] [--force] [--database FILE | --no-bans] [--prefer-own] [--all]",
+  ],
   options: [
     { name: "dry-run", summary: "only report: per jail what it was, what it becomes, what differs" },
     { name: "output", short: "o", value: "DIR", summary: "where to write (default /etc/f2b)" },
     { name: "force", summary: "replace files that are there; the old ones are kept as NAME.old" },
     { name: "database", value: "FILE", summary: "fail2ban's database (default: what its dbfile says)" },
     { name: "no-bans", summary: "leave bans and history behind" },
+    {
+      name: "prefer-own",
+      summary: "f2b's own filter wherever fail2ban ships one of that name, even if the file was changed",
+    },
     { name: "all", summary: "also jails that are not enabled (written with enabled = false)" },
   ],
   completes: ["file"],
@@ -65,7 +72,11 @@ async function run(call: Call): Promise<number> {
     return exits.configuration;
   }
   const catalogue = createCatalogue();
-  const plan = makePlan({ installation, tree, stock: createStockJudge(tree, directory), catalogue });
+  const stock = createStockJudge(tree, directory, {
+    verified: await verifiedFiles(system, directory),
+    byName: call.flags["prefer-own"] === true,
+  });
+  const plan = makePlan({ installation, tree, stock, catalogue });
   const checks = checkLogs(plan, system);
   const samples = new Map<string, readonly JailSample[]>();
   for (const [name, check] of checks) samples.set(name, check.samples);

@@ -58,9 +58,6 @@ export interface FilterResult {
   readonly faults: readonly Fault[];
 }
 
-/** fail2ban filters that serve several of ours, and names that differ. */
-const otherNames: Readonly<Record<string, string>> = {};
-
 /** Arguments that only steer how fail2ban reads the line's head, which f2b does by itself. */
 const headArguments = new Set(["logtype", "_daemon", "__prefix_line", "name", "maxlines", "datepattern"]);
 
@@ -102,14 +99,14 @@ function asOurs(
 ): NewFilter | undefined {
   const { filter } = jail;
   if (filter === undefined) return undefined;
-  const name = otherNames[filter.reference.name] ?? filter.reference.name;
+  const name = filter.reference.name;
   if (!catalogue.has(name)) return undefined;
   const { definition } = filter;
   const overlays = definition.files.filter((file) => file.endsWith(".local"));
   const changed = definition.files.filter((file) => !file.endsWith(".local") && !stock.unchanged([file]));
   if (changed.length > 0) {
     notes.push({
-      text: `${changed[0]} differs from every version of it that is known here, so it is translated; if you never changed it, filter = "${name}" is better`,
+      text: `${changed[0]} differs from every version of it that is known here, so it is translated; if you never changed it, f2b import --prefer-own takes f2b's own filter`,
       at: { file: changed[0]!, line: 1, column: 1 },
     });
     return undefined;

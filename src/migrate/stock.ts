@@ -18,8 +18,15 @@ export interface StockJudge {
   unchanged(files: readonly string[]): boolean;
 }
 
+export interface StockOptions {
+  /** Files a package manager vouches for, beside what dpkg's database says. */
+  readonly verified?: ReadonlySet<string>;
+  /** Every file of a shipped one's name counts as that one, whatever stands in it. */
+  readonly byName?: boolean;
+}
+
 /** `directory` is the installation's; the package database is asked only about /etc/fail2ban. */
-export function createStockJudge(tree: Tree, directory: string): StockJudge {
+export function createStockJudge(tree: Tree, directory: string, options: StockOptions = {}): StockJudge {
   let conffiles: ReadonlyMap<string, string> | undefined;
   const packaged = (path: string, text: string): boolean => {
     conffiles ??= dpkgConffiles(tree);
@@ -32,7 +39,10 @@ export function createStockJudge(tree: Tree, directory: string): StockJudge {
         const text = tree.read(path);
         if (text === undefined || path.endsWith(".local")) return false;
         const name = path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : path;
-        return stockHashes[name]?.includes(contentHash(text)) === true || packaged(path, text);
+        const hashes = stockHashes[name];
+        if (options.byName === true && hashes !== undefined) return true;
+        if (options.verified?.has(path) === true) return true;
+        return hashes?.includes(contentHash(text)) === true || packaged(path, text);
       });
     },
   };

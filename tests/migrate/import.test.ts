@@ -219,7 +219,7 @@ describe("what the fixtures are about", () => {
       expect(text).toContain('type = "telegram"');
       expect(text).toContain('token = "123456:ABC-DEF_ghijkl"');
       expect(text).toContain(`{"ip":"'"\${F2B_ADDRESS}"'","user":"'"\${F2B_USER}"'"}`);
-      expect(text).toContain('/usr/local/sbin/box del sshd "${F2B_IP}"');
+      expect(text).toContain(`/usr/local/sbin/box del sshd "\${F2B_IP}"`);
       expect(text).not.toMatch(/^[^#\n]*<(?:ip|matches|F-USER)>/m);
       expect(report.jails[0]!.faults[0]).toMatchObject({ at: "action.d/blackbox.conf:4" });
       expect(code).toBe(1);
