@@ -51,6 +51,12 @@ export interface Expression {
   readonly pattern: Pattern;
   readonly index: number;
   readonly stats: ExpressionStats;
+  /** Codes of the chars at offsets 1, 2 and 5 of every match; -1: not the same in all. A look at them is cheaper than a run. */
+  readonly second: number;
+  readonly third: number;
+  readonly sixth: number;
+  /** It only ends a session, and no later expression could mean the same line. */
+  readonly onlyEnds: boolean;
 }
 
 export interface ExpressionStats {
@@ -63,11 +69,37 @@ export interface ExpressionStats {
   ms: number;
 }
 
-const expression = (pattern: Pattern, index: number): Expression => ({
+export const expression = (pattern: Pattern, index: number, onlyEnds = false): Expression => ({
   pattern,
   index,
   stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
+  second: commonCode(pattern.leads, 1),
+  third: commonCode(pattern.leads, 2),
+  sixth: commonCode(pattern.leads, 5),
+  onlyEnds,
 });
+
+function commonCode(leads: readonly string[] | undefined, at: number): number {
+  const codes = new Set((leads ?? [""]).map((lead) => (lead.length > at ? lead.charCodeAt(at) : -1)));
+  return codes.size === 1 ? ([...codes][0] ?? -1) : -1;
+}
+
+/** Those that always end a session without failure, and whose beginnings no later expression shares, are marked. */
+function withEnds(fail: readonly Expression[]): Expression[] {
+  return fail.map((one, at) => {
+    const { certain, leads, groups } = one.pattern;
+    const ends = certain.has("F-NOFAIL") && certain.has("F-MLFFORGET") && groups.gained.length === 0;
+    if (!ends || leads === undefined || leads.some((lead) => lead.length < 6)) return one;
+    const shared = fail
+      .slice(at + 1)
+      .some(({ pattern: { leads: others } }) =>
+        (others ?? [""]).some((other) =>
+          leads.some((lead) => lead.startsWith(other) || other.startsWith(lead)),
+        ),
+      );
+    return shared ? one : expression(one.pattern, one.index, true);
+  });
+}
 
 /** The filter without the formats in which strangers can write whole records; undefined when none is left. */
 export function withoutForgeable(filter: Filter): Filter | undefined {
@@ -95,7 +127,7 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
       return [expression(compiled.value, index)];
     });
   const prefix = list("prefregex");
-  const fail = list("failregex");
+  const fail = withEnds(list("failregex"));
   const ignore = list("ignoreregex");
   const names = filter.format.split("|").map((name) => name.trim());
   for (const name of names) {
@@ -235,9 +267,12 @@ export interface MatchContext {
   /** Time every expression, not only those on long lines. */
   readonly timing: boolean;
   readonly gaveUp: ((expression: Expression) => void) | undefined;
+  /** Asked before an expression that only ends a session is run: true when its outcome cannot matter. See core/session.ts. */
+  readonly endsQuietly: ((namesUser: boolean) => boolean) | undefined;
 }
 
-export type Outcome = Said | "ignored" | undefined;
+/** "ended": a line that ends its session and nothing more; it was not matched to its end. */
+export type Outcome = Said | "ignored" | "ended" | undefined;
 
 /** The message text[from..to) against the filter's expressions, in order; the first that matches counts. */
 export function matchMessage(
@@ -269,6 +304,15 @@ export function matchMessage(
   const candidates = filter.byFirst[Math.min(code, 256)]!;
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i]!;
+    if (candidate.second >= 0 && candidate.second !== text.charCodeAt(from + 1)) continue;
+    if (candidate.third >= 0 && candidate.third !== text.charCodeAt(from + 2)) continue;
+    if (candidate.sixth >= 0 && candidate.sixth !== text.charCodeAt(from + 5)) continue;
+    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate.pattern, text, from)) {
+      if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
+        candidate.stats.hits++;
+        return "ended";
+      }
+    }
     const match = run(candidate, text, from, to, context);
     if (match === null) continue;
     candidate.stats.hits++;
@@ -281,6 +325,11 @@ export function matchMessage(
     return say(candidate, match, prefixPattern, prefix, context);
   }
   return undefined;
+}
+
+function begins(pattern: Pattern, text: string, from: number): boolean {
+  for (const lead of pattern.leads ?? []) if (text.startsWith(lead, from)) return true;
+  return false;
 }
 
 /** Lines shorter than this are not timed: no shape gets out of hand on them before the engine's own limit shows on longer ones. */

@@ -7,6 +7,7 @@ import {
   copyText,
   decodeText,
   type Expression,
+  expression,
   judge,
   type MatchContext,
   matchMessage,
@@ -97,8 +98,8 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
   let said: Said;
   if (filter.fail.length > 0) {
     const outcome = matchMessage(filter, message, 0, message.length, context);
-    if (outcome === undefined || outcome === "ignored")
-      return outcome === undefined ? undefined : { said: outcome, time };
+    if (outcome === undefined || outcome === "ended") return undefined;
+    if (outcome === "ignored") return { said: outcome, time };
     said = outcome;
   } else {
     said = { ...bare, expression: fieldsOnly };
@@ -122,8 +123,8 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
 }
 
 /** Stands for "the fields alone matched" where a filter has no failregex. */
-const fieldsOnly: Expression = {
-  pattern: {
+const fieldsOnly: Expression = expression(
+  {
     source: "",
     regex: /(?:)/,
     anchored: true,
@@ -142,11 +143,11 @@ const fieldsOnly: Expression = {
     },
     literals: undefined,
     leads: undefined,
+    certain: new Set(),
     suspicious: undefined,
   },
-  index: 0,
-  stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
-};
+  0,
+);
 
 const bare: Omit<Said, "expression"> = {
   target: undefined,

@@ -38,6 +38,8 @@ export interface Pattern {
   readonly literals: readonly string[] | undefined;
   /** Every match begins with one of these texts; undefined: not known. */
   readonly leads: readonly string[] | undefined;
+  /** Tags whose captures take part in every match, such as F-NOFAIL around the beginning. */
+  readonly certain: ReadonlySet<string>;
   /** Why it may take more than linear time, or undefined. */
   readonly suspicious: string | undefined;
 }
@@ -94,7 +96,10 @@ export function compilePattern(source: string, options: PatternOptions = {}): Re
   const filled = fillParameters(source, options.parameters ?? {});
   if (!filled.ok) return filled;
   try {
-    return { ok: true, value: build(source, filled.value, options.multiline === true, options.proven === true) };
+    return {
+      ok: true,
+      value: build(source, filled.value, options.multiline === true, options.proven === true),
+    };
   } catch (error) {
     if (!(error instanceof SyntaxFault || error instanceof SyntaxError)) throw error;
     const why = error.message.replace(/^Invalid regular expression: /, "");
@@ -135,7 +140,8 @@ function build(source: string, filled: string, multiline: boolean, proven: boole
     anchored,
     groups: collectGroups(emitter.roles, always),
     literals: requiredTexts(tree),
-    leads: anchored ? leadingTexts(tree) : undefined,
+    leads: anchored ? shortest(leadingTexts(tree)) : undefined,
+    certain: new Set([...always, ...certainRoles(tree, emitter.tags)]),
     suspicious: proven ? undefined : suspiciousShape(tree),
   };
 }
@@ -196,6 +202,18 @@ function replaceTags(source: string, tags: Tag[], always: Set<string>): string {
 function isAnchored(tree: Node): boolean {
   const branches = tree.kind === "either" ? tree.items : [tree];
   return branches.every(begins) && starts(tree) === branches.length;
+}
+
+/** Without those that begin with another one. */
+const shortest = (texts: readonly string[] | undefined): readonly string[] | undefined =>
+  texts?.filter((text, i) => !texts.some((other, j) => text.startsWith(other) && (text !== other || j < i)));
+
+/** Tags on the path that every match takes: not inside alternatives or repetitions. */
+function certainRoles(node: Node, tags: ReadonlyMap<string, string>): string[] {
+  if (node.kind === "concat") return node.items.flatMap((item) => certainRoles(item, tags));
+  if (node.kind !== "group" || node.look !== "") return [];
+  const role = tags.get(/^\?<(f2b\d+)>$/.exec(node.opening)?.[1] ?? "");
+  return [...(role === undefined ? [] : [role]), ...certainRoles(node.item, tags)];
 }
 
 const begins = (node: Node): boolean =>

@@ -143,6 +143,7 @@ function scannerFor(filter: CompiledFilter, sample: Sample): Scanner {
     [{ jail: "sample", filter, names: true, ...(proxies.length === 0 ? {} : { trusted }) }],
     {
       zone: createZone("UTC") ?? utc,
+      thorough: true,
     },
   );
 }

@@ -5,10 +5,11 @@
 import type { Seconds, Target, Time } from "./domain.ts";
 import type { Said } from "./filter.ts";
 
-interface Session {
+export interface Session {
   target: Target | undefined;
+  /** A host name where no address is known. */
   name: string | undefined;
-  users: string[];
+  readonly users: string[];
   /** A failure was seen for which there is no address yet. */
   pending: boolean;
   /** Lines that count once the session turns out to be a failure: helpers, and failures that wait. */
@@ -17,111 +18,108 @@ interface Session {
   at: Time;
 }
 
-/** What a line means once its session is known. */
-export interface Told {
-  readonly target: Target | undefined;
-  readonly name: string | undefined;
-  readonly user: string | undefined;
-  readonly users: readonly string[];
-  readonly attempts: number;
-  readonly captures: Readonly<Record<string, string>> | undefined;
-}
-
 /** Sessions kept at once by one filter; beyond it the oldest is forgotten. */
 const limit = 4096;
 /** Different users remembered of one session. */
 const userLimit = 32;
+/** Expired sessions are looked for so often; in between, the bound on their number holds. */
+const sweepEvery = 30_000;
 
 export class Sessions {
-  private readonly known = new Map<string, Session>();
+  private readonly known = new Map<string | number, Session>();
+  private swept: Time = 0;
+  /** The session that was told last. */
+  last: Session | undefined;
+
   constructor(private readonly expire: Seconds) {}
 
   get size(): number {
     return this.known.size;
   }
 
-  /** Takes in what a line of session `key` said; returns the failure it makes, if any. */
-  tell(key: string, said: Said, at: Time): Told | undefined {
+  get(key: string | number): Session | undefined {
+    return this.known.get(key);
+  }
+
+  drop(key: string | number): void {
+    this.known.delete(key);
+  }
+
+  /** Takes in what a line of session `key` said. Returns how many attempts of a failure that makes; 0: none (yet). */
+  tell(key: string | number, said: Said, at: Time): number {
     let session = this.known.get(key);
     if (session !== undefined && at - session.at > this.expire * 1000) {
       this.known.delete(key);
       session = undefined;
     }
-    const fresh = session === undefined;
-    session ??= {
-      target: undefined,
-      name: undefined,
-      users: [],
-      pending: false,
-      waiting: 0,
-      captures: undefined,
-      at,
-    };
+    if (session === undefined) {
+      session = {
+        target: undefined,
+        name: undefined,
+        users: [],
+        pending: false,
+        waiting: 0,
+        captures: undefined,
+        at,
+      };
+      if (!said.forget) this.keep(key, session);
+    } else if (said.forget) this.known.delete(key);
+    this.last = session;
     session.at = at;
-    // A host name says less than the address that another line of the connection gave.
-    if (said.target !== undefined || session.target === undefined) {
-      session.target = said.target;
-      session.name = said.name ?? session.name;
-    }
-    if (said.target !== undefined) session.name = undefined;
-    if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
-    const user = said.user;
-    if (
-      user !== undefined &&
-      user !== "" &&
-      !session.users.includes(user) &&
-      session.users.length < userLimit
-    ) {
-      session.users.push(user);
-    }
-    if (said.gained) {
-      session.pending = false;
-      session.waiting = 0;
-    }
-    if (said.forget) this.known.delete(key);
-    else if (fresh) this.keep(key, session);
+    takeIn(session, said);
 
-    const helper = (said.nofail || said.gained) && !session.pending && session.users.length < 2;
-    if (helper) {
+    const helper = said.nofail || said.gained;
+    if (helper && !session.pending && session.users.length < 2) {
       if (!said.gained) session.waiting++;
-      return undefined;
+      return 0;
     }
     if (session.target === undefined && session.name === undefined) {
       session.pending = true;
       session.waiting++;
-      return undefined;
+      return 0;
     }
     // A failure that names its address itself is one attempt: the helper before it (PAM's line) told of the same guess.
-    const complete =
-      !said.nofail &&
-      !said.gained &&
-      !session.pending &&
-      (said.target !== undefined || said.name !== undefined);
-    const told: Told = {
-      target: session.target,
-      name: session.name,
-      user: user === undefined || (user === "" && session.users.length > 0) ? session.users.at(-1) : user,
-      users: [...session.users],
-      attempts: complete ? 1 : session.waiting + 1,
-      captures: session.captures,
-    };
+    const complete = !helper && !session.pending && (said.target !== undefined || said.name !== undefined);
+    const attempts = complete ? 1 : session.waiting + 1;
     session.pending = false;
     session.waiting = 0;
-    return told;
+    return attempts;
   }
 
-  /** Forgets what has expired; called now and then. */
+  /** Forgets what has expired; does nothing when called again soon. */
   sweep(now: Time): void {
+    if (now - this.swept < sweepEvery && now >= this.swept) return;
+    this.swept = now;
     for (const [key, session] of this.known) {
       if (now - session.at > this.expire * 1000) this.known.delete(key);
     }
   }
 
-  private keep(key: string, session: Session): void {
+  private keep(key: string | number, session: Session): void {
     if (this.known.size >= limit) {
       const oldest = this.known.keys().next().value;
       if (oldest !== undefined) this.known.delete(oldest);
     }
     this.known.set(key, session);
+  }
+}
+
+/** What the line knows of address, user and captures. */
+function takeIn(session: Session, said: Said): void {
+  if (said.target !== undefined) {
+    session.target = said.target;
+    session.name = undefined;
+  } else if (session.target === undefined && said.name !== undefined) {
+    // A host name says less than the address that another line of the connection gave.
+    session.name = said.name;
+  }
+  if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
+  const { users } = session;
+  const user = said.user;
+  if (user !== undefined && user !== "" && users.length < userLimit && !users.includes(user))
+    users.push(user);
+  if (said.gained) {
+    session.pending = false;
+    session.waiting = 0;
   }
 }

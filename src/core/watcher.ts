@@ -1,0 +1,415 @@
+// One member of a scanner at work: finds the message in a line by the filter's formats, remembers sessions and the last lines of
+// records that span several, and makes failures. What is in hand of the line stands in fields, not in objects made for each line:
+// this runs for every line of a program that is ours.
+
+import { idTarget } from "./address.ts";
+import { cutDate } from "./datecut.ts";
+import { type Stamp, utc } from "./datetime.ts";
+import type { Failure, JournaldEntry, Time } from "./domain.ts";
+import {
+  type CompiledFilter,
+  decodeText,
+  type Format,
+  type MatchContext,
+  matchMessage,
+  type Outcome,
+  run,
+  type Said,
+} from "./filter.ts";
+import { matchJson } from "./jsonrecord.ts";
+import { LineTime } from "./linetime.ts";
+import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
+import type { Records } from "./records.ts";
+import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
+import { type Session, Sessions } from "./session.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+type Key = string | number | undefined;
+
+export class Watcher {
+  readonly compiled: CompiledFilter;
+  readonly counters: Counters = { matched: 0, ignored: 0, helped: 0, unnamed: 0, stale: 0 };
+  private readonly sessions: Sessions | undefined;
+  private readonly context: MatchContext;
+  private readonly times: LineTime;
+  private readonly ownHead: Head = newHead();
+  private readonly pids = new PidKeys();
+  /** The last lines, for records of several lines. */
+  private window: { readonly message: string; readonly line: string; readonly at: Time | undefined }[] = [];
+  private scan: ScanContext = { now: 0, live: true };
+  private found: Found[] = [];
+
+  // The line in hand.
+  private text = "";
+  private from = 0;
+  private to = 0;
+  private head: Head = this.ownHead;
+  private stamp: Stamp | undefined;
+  /** Its time where that is known already. */
+  private at: Time | undefined;
+  /** Its key where that was asked for already; null: not asked yet. */
+  private knownKey: Key | null = null;
+  /** Why it could be forged, by its form. */
+  private mark: string | undefined;
+
+  constructor(
+    readonly member: Member,
+    readonly index: number,
+    private readonly options: ScannerOptions,
+  ) {
+    this.compiled = member.filter;
+    const { session, dates, formats } = this.compiled;
+    this.sessions = session === undefined ? undefined : new Sessions(session.expire);
+    this.times = new LineTime(options.zone ?? utc, dates, formats.includes("clf"));
+    const thorough = options.thorough === true || options.timing === true || options.watch !== undefined;
+    this.context = {
+      trusted: member.trusted,
+      clock: options.clock,
+      timing: options.timing === true,
+      gaveUp: options.gaveUp === undefined ? undefined : (expression) => options.gaveUp?.(index, expression),
+      endsQuietly: session?.byPid !== true || thorough ? undefined : (user) => this.endsQuietly(user),
+    };
+  }
+
+  begin(records: Records, scan: ScanContext, found: Found[]): void {
+    this.scan = scan;
+    this.found = found;
+    this.times.begin(records, scan.now);
+    // In the backlog time is what the log says; there the bound on their number is enough.
+    if (scan.live) this.sessions?.sweep(scan.now);
+  }
+
+  private take(text: string, from: number, to: number, head: Head): void {
+    this.text = text;
+    this.from = from;
+    this.to = to;
+    this.head = head;
+    this.stamp = undefined;
+    this.at = undefined;
+    this.knownKey = null;
+  }
+
+  /** A line of syslog whose program is ours. */
+  withHead(text: string, from: number, to: number, head: Head): void {
+    this.take(text, from, to, head);
+    const outcome = matchMessage(this.compiled, text, head.message, to, this.context);
+    if (outcome !== undefined) this.heard(outcome, head.message);
+  }
+
+  /** Any line: its head is found by the filter's formats, the first under which it says something counts. */
+  line(text: string, from: number, to: number): void {
+    this.take(text, from, to, this.ownHead);
+    if (this.compiled.filter.maxlines > 1) {
+      this.severalLines();
+      return;
+    }
+    const marks = this.compiled.filter.forgeableFormats;
+    for (const format of this.compiled.formats) {
+      if (marks !== undefined) this.mark = marks[format];
+      if (this.under(format)) return;
+    }
+  }
+
+  private under(format: Format): boolean {
+    const { text, to } = this;
+    if (format === "json") {
+      const base = this.behindHead();
+      const json = matchJson(this.compiled, text.slice(base, to), this.context);
+      if (json === undefined) return false;
+      this.at = this.times.value(json.time);
+      this.heard(json.said, base);
+      return true;
+    }
+    if (format === "auto") return this.auto();
+    if (format === "fail2ban") return this.cut();
+    const message = this.place(format);
+    return message >= 0 && this.hear(message);
+  }
+
+  /** Matches the message from there on; false when it says nothing. */
+  private hear(message: number): boolean {
+    const outcome = matchMessage(this.compiled, this.text, message, this.to, this.context);
+    if (outcome === undefined) return false;
+    this.heard(outcome, message);
+    return true;
+  }
+
+  private heard(outcome: Exclude<Outcome, undefined>, message: number): void {
+    const quiet = outcome === "ignored" || this.sessions === undefined;
+    this.tell(outcome, quiet ? undefined : this.key(this.text, message, this.to), undefined, this.to + 1);
+  }
+
+  /** The whole line but for its date. */
+  private cut(): boolean {
+    const cut = cutDate(this.text, this.from, this.to, this.compiled.dates);
+    const outcome = matchMessage(this.compiled, cut.text, 0, cut.text.length, this.context);
+    if (outcome === undefined) return false;
+    clearHead(this.head, this.from);
+    this.stamp = cut.stamp;
+    const key = outcome === "ignored" ? undefined : this.key(cut.text, 0, cut.text.length);
+    this.tell(outcome, key, undefined, this.to + 1);
+    return true;
+  }
+
+  /** Where the message begins under a format (its time is kept), or -1 when the line has not that form. */
+  private place(format: Format): number {
+    const { text, from, to, head, compiled } = this;
+    this.stamp = undefined;
+    if (format === "syslog") return parseSyslog(text, from, to, head) && this.isOurs() ? head.message : -1;
+    const base = this.behindHead();
+    if (format === "bare" || format === "clf") return base;
+    for (const date of compiled.dates) {
+      const stamp = date.find(text, base, Math.min(to, base + 256));
+      if (stamp === undefined) continue;
+      this.stamp = stamp;
+      return behindStamp(text, stamp.end, to, closingAt(text, stamp.start));
+    }
+    const stamped = parseStamped(text, base, to);
+    if (stamped === undefined) return base > from ? base : -1;
+    this.stamp = stamped.stamp;
+    return stamped.message;
+  }
+
+  /** A syslog head before another format is taken off where `program` names the service. */
+  private behindHead(): number {
+    const { text, from, to, head } = this;
+    clearHead(head, from);
+    if (this.compiled.program === undefined) return from;
+    if (parseSyslog(text, from, to, head) && head.program >= 0 && this.isOurs()) return head.message;
+    clearHead(head, from);
+    return from;
+  }
+
+  private isOurs(): boolean {
+    const { program } = this.compiled;
+    const { head, text } = this;
+    return (
+      program === undefined || (head.program >= 0 && program.test(text.slice(head.program, head.programEnd)))
+    );
+  }
+
+  /** Without a declared format: behind syslog's head, behind a time, and the line as it is. */
+  private auto(): boolean {
+    const { text, from, to, head, compiled } = this;
+    clearHead(head, from);
+    if (parseSyslog(text, from, to, head) && this.isOurs() && this.hear(head.message)) return true;
+    const stamped = parseStamped(text, from, to);
+    this.stamp = stamped?.stamp;
+    if (stamped !== undefined && this.hear(stamped.message)) return true;
+    this.stamp = undefined;
+    return compiled.program === undefined && this.hear(from);
+  }
+
+  /** The expressions see the last lines joined, fewest first; lines that made a record are used up. */
+  private severalLines(): void {
+    const { text, from, to, compiled } = this;
+    let message = text.slice(from, to);
+    let at: Time | undefined;
+    for (const format of compiled.formats) {
+      if (format === "fail2ban") {
+        const cut = cutDate(text, from, to, compiled.dates);
+        message = cut.text;
+        at = this.times.of(text, from, to, this.head, cut.stamp);
+        break;
+      }
+      const place = this.place(format);
+      if (place < 0) continue;
+      message = text.slice(place, to);
+      at = this.times.of(text, from, to, this.head, this.stamp);
+      break;
+    }
+    this.window.push({ message, line: text.slice(from, to), at });
+    if (this.window.length > compiled.filter.maxlines) this.window.shift();
+    for (let count = 1; count <= this.window.length; count++) {
+      const lines = this.window.slice(-count);
+      const joined = lines.map((line) => line.message).join("\n");
+      const outcome = matchMessage(compiled, joined, 0, joined.length, this.context);
+      if (outcome === undefined) continue;
+      this.window = [];
+      this.at = lines.find((line) => line.at !== undefined)?.at ?? this.scan.now;
+      const key = outcome === "ignored" ? undefined : this.key(joined, 0, joined.length);
+      this.tell(outcome, key, lines.map((line) => line.line).join("\n"), to + 1);
+      return;
+    }
+  }
+
+  /** A record of journald; `message` is its text as bytes. */
+  entry(entry: JournaldEntry, message: string, index: number, scan: ScanContext, found: Found[]): void {
+    this.scan = scan;
+    this.found = found;
+    const { compiled } = this;
+    // One entry is one record; a line feed in it must not begin another one.
+    if (message.includes("\n") && compiled.filter.maxlines <= 1) message = message.replaceAll("\n", "\\n");
+    this.take(message, 0, message.length, this.ownHead);
+    clearHead(this.head, 0);
+    this.at = entry.at;
+    const byPid = compiled.session?.byPid === true && entry.pid !== undefined;
+    if (byPid) this.knownKey = `${entry.host} ${entry.pid}`;
+    const rendered = `${entry.host} ${entry.identifier}${entry.pid === undefined ? "" : `[${entry.pid}]`}: ${message}`;
+    if (compiled.formats.includes("json")) {
+      const json = matchJson(compiled, message, this.context);
+      if (json !== undefined) {
+        this.tell(json.said, this.key(message, 0, message.length), rendered, index);
+        return;
+      }
+    }
+    const seen = compiled.formats.includes("fail2ban") ? rendered : message;
+    for (const start of compiled.formats.includes("fail2ban") ? [0] : this.startsIn(message)) {
+      const outcome = matchMessage(compiled, seen, start, seen.length, this.context);
+      if (outcome === undefined) continue;
+      // Only the forms with a time of their own are marked; which of them it was does not show here.
+      this.mark = start > 0 ? Object.values(compiled.filter.forgeableFormats ?? {})[0] : undefined;
+      const key = outcome === "ignored" ? undefined : this.key(seen, start, seen.length);
+      this.tell(outcome, key, rendered, index);
+      return;
+    }
+  }
+
+  /** Services that write their own time do so in the journal too. */
+  private startsIn(message: string): number[] {
+    const starts = [0];
+    const withTime = (format: Format): boolean => !["syslog", "bare", "clf", "json"].includes(format);
+    if (!this.compiled.formats.some(withTime)) return starts;
+    const stamped = parseStamped(message, 0, message.length);
+    if (stamped !== undefined) starts.unshift(stamped.message);
+    for (const date of this.compiled.dates) {
+      const stamp = date.find(message, 0, 256);
+      if (stamp === undefined) continue;
+      starts.unshift(behindStamp(message, stamp.end, message.length, closingAt(message, stamp.start)));
+    }
+    return starts;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- sessions
+
+  /** The session's key of a message; undefined: it has none. */
+  private key(text: string, from: number, to: number): Key {
+    if (this.knownKey !== null) return this.knownKey;
+    const { session } = this.compiled;
+    if (session === undefined) return undefined;
+    if (session.byPid) this.knownKey = this.pids.of(this.text, this.head);
+    else if (session.key !== undefined) {
+      this.knownKey = run(session.key, text, from, to, this.context)?.[session.key.pattern.groups.session];
+    } else this.knownKey = undefined;
+    return this.knownKey;
+  }
+
+  /**
+   * Whether a line that only ends its session can end it without being matched to its end: nothing is pending, and what user it
+   * would name makes no difference.
+   */
+  private endsQuietly(namesUser: boolean): boolean {
+    const key = this.key(this.text, 0, 0);
+    if (key === undefined) return true;
+    const session = this.sessions?.get(key);
+    if (session === undefined) return true;
+    if (session.pending || session.users.length > (namesUser ? 0 : 1)) return false;
+    this.sessions?.drop(key);
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- failures
+
+  private tell(outcome: Exclude<Outcome, undefined>, key: Key, line: string | undefined, end: number): void {
+    const { scan, counters, options } = this;
+    if (outcome === "ignored") {
+      counters.ignored++;
+      options.watch?.({ member: this.index, kind: "ignored", end, regex: -1 });
+      return;
+    }
+    if (outcome === "ended") {
+      counters.helped++;
+      return;
+    }
+    const at = scan.live ? scan.now : this.time();
+    let attempts = 1;
+    let session: Session | undefined;
+    let counts = !outcome.nofail && !outcome.gained;
+    if (this.sessions !== undefined && key !== undefined) {
+      attempts = this.sessions.tell(key, outcome, at);
+      session = this.sessions.last;
+      counts = attempts > 0;
+    }
+    const target = session === undefined ? outcome.target : session.target;
+    const name = session === undefined ? outcome.name : session.name;
+    if (!counts || (target === undefined && name === undefined)) {
+      counters.helped++;
+      options.watch?.({ member: this.index, kind: "helper", end, regex: outcome.expression.index });
+      return;
+    }
+    if (target === undefined && this.member.names !== true) {
+      counters.unnamed++;
+      return;
+    }
+    if (!scan.live && scan.clamp !== false && this.member.findtime !== undefined) {
+      if (at < scan.now - this.member.findtime * 1000) {
+        counters.stale++;
+        return;
+      }
+    }
+    counters.matched++;
+    const failure: Mutable<Failure> = {
+      target: target ?? idTarget(name ?? ""),
+      at: scan.live || scan.clamp === false ? at : Math.min(at, scan.now),
+      line: decodeText(line ?? this.text.slice(this.from, this.to)),
+      attempts,
+      regex: outcome.expression.index,
+    };
+    this.addDetails(failure, outcome, session);
+    if (name !== undefined && target === undefined) failure.name = name;
+    if (this.mark !== undefined) failure.forgeable = this.mark;
+    this.found.push({ member: this.index, jail: this.member.jail, failure, end });
+  }
+
+  /** Who and what else: the line's own, and what the session knows. */
+  private addDetails(failure: Mutable<Failure>, said: Said, session: Session | undefined): void {
+    const { user } = said;
+    if (session === undefined) {
+      if (user !== undefined) failure.user = user;
+    } else {
+      const { users } = session;
+      const own = user !== undefined && (user !== "" || users.length === 0);
+      const known = own ? user : users[users.length - 1];
+      if (known !== undefined) failure.user = known;
+      if (users.length > 1) failure.users = [...users];
+    }
+    const captures = session === undefined ? said.captures : session.captures;
+    if (captures === undefined) return;
+    failure.captures = captures;
+    const counted = Number(said.captures?.attempts ?? 1);
+    if (failure.attempts === 1 && Number.isInteger(counted) && counted > 1)
+      failure.attempts = Math.min(counted, 100);
+  }
+
+  private time(): Time {
+    return this.at ?? this.times.of(this.text, this.from, this.to, this.head, this.stamp) ?? this.scan.now;
+  }
+}
+
+/**
+ * Host, program and process id of a syslog head as one number; BSD's level in front belongs to it, as it does in fail2ban. Two
+ * sessions at once meet in one number once in some million.
+ */
+class PidKeys {
+  private tag = "";
+  private tagHash = 0;
+
+  of(text: string, head: Head): number | undefined {
+    if (head.pid < 0) return undefined;
+    const length = head.pid - head.tag;
+    if (length !== this.tag.length || !text.startsWith(this.tag, head.tag)) {
+      let hash = length;
+      for (let at = head.tag; at < head.pid; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+      this.tagHash = hash;
+      this.tag = decodeText(text.slice(head.tag, head.pid));
+    }
+    let pid = 0;
+    for (let at = head.pid; at < head.pidEnd; at++) pid = (Math.imul(pid, 10) + text.charCodeAt(at) - 48) | 0;
+    return Math.imul(this.tagHash, 0x9e3779b1) ^ pid;
+  }
+}
+
+const closingAt = (text: string, start: number): number => {
+  const before = start > 0 ? text.charCodeAt(start - 1) : 0;
+  return before === 91 ? 93 : before === 60 ? 62 : before === 40 ? 41 : 0;
+};
