@@ -108,7 +108,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       system.log.say(degraded === undefined ? "notice" : "critical", text);
       core.told({ kind: "health", at: clock.now(), text, recovered: degraded === undefined });
       events.tell({ at: iso(clock.now()), kind: "health", text });
-      if (merged) void enforcer.verify();
+      if (merged) {
+        schedule();
+        void enforcer.verify();
+      }
     },
   });
   if (!opened.ok) return opened.faults;
@@ -127,6 +130,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const shared: Shared = { system, state, now: clock.now, guard: () => guard, maxKeys: settings.maxkeys };
   const enforcer = createEnforcer({
     system,
+    now: clock.now,
     wanted: {
       standing: (jail) => stateful.jailBans(state, jail),
       find: (jail, target) => stateful.liveBan(state, jail, target),

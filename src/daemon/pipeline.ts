@@ -217,7 +217,8 @@ export function createPipeline(core: Core): Pipeline {
     }
     core.tally.failed(jail.name, failure.attempts, failure.at);
     if (core.chatty || events.listening) tellFailure(running, failure);
-    const decision = running.policy.failure(failure, seen, running.facts);
+    // What arrives now cannot have been judged before; only what is read again can.
+    const decision = running.policy.failure(failure, live ? undefined : seen, running.facts);
     switch (decision.kind) {
       case "ban":
         if (running.ignoreCommand !== undefined) void askFirst(running, failure, decision);
