@@ -75,6 +75,9 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   let closed = false;
   const failed = new Map<string, Target>();
   let trouble: { fault: Fault; since: Time; attempts: number; next: Time | undefined } | undefined;
+  /** What was settled while a listing was under way, which therefore may or may not show it. */
+  const watching = new Set<Set<string>>();
+  let underWay: readonly Asked[] = [];
   let lookedAt = 0;
   let cancelRetry: (() => void) | undefined;
 
@@ -161,7 +164,11 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       queued = false;
       if (next !== undefined) closeBatch(next);
       for (let batch = full.shift(); batch !== undefined; batch = full.shift())
-        batch.finish(await settleBatch([...batch.targets.values()]));
+        batch.finish(
+          await settleBatch([...batch.targets.values()]).finally(() => {
+            underWay = [];
+          }),
+        );
       if (next !== undefined) kick();
     });
   }
@@ -170,7 +177,9 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const refused: { target: Target; reason: string }[] = [];
     const faults: Fault[] = [];
     const able: Asked[] = [];
+    underWay = asked;
     for (const one of asked) {
+      for (const seen of watching) seen.add(targetKey(one.target));
       if (isAble(one.target)) able.push(one);
       else if (effective(one.target) !== undefined)
         faults.push({
@@ -326,7 +335,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const fault = await make();
     if (fault !== undefined) return fault;
     const all = allWanted();
-    const result = await fill(all.map((standing) => ({ target: standing.target })));
+    const result = await fill(all.map(({ target }) => ({ target, fresh: true })));
     tellRepair(reason, all.length, 0, began);
     return result;
   }
@@ -357,33 +366,54 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     return last;
   }
 
-  /** Reads what stands and applies the difference. `told`: a difference is damage, worth telling. */
+  /** Reads what stands and applies the difference; called from within the queue. */
   async function compare(answers: Answers, told: boolean): Promise<Fault | undefined> {
     if (!canList()) return undefined;
-    const found = await list(answers);
+    return applyDifference(await list(answers), new Set(), told);
+  }
+
+  /** `told`: a difference is damage, worth telling. `settledSince`: keys about which `found` may be outdated. */
+  async function applyDifference(
+    found: Found[] | Fault | undefined,
+    settledSince: ReadonlySet<string>,
+    told: boolean,
+  ): Promise<Fault | undefined> {
     if (found === undefined) return restore("its place was missing");
     if ("what" in found) {
       putOff(found);
       return found;
     }
     const began = system.clock.monotonic();
-    const now = clock();
-    const all = allWanted();
     // No listing can tell ids: they are neither missing nor too many.
-    const listed = all.filter(({ target }) => target.kind !== "id");
-    const difference = reconcile(listed, found, now, toleranceMs);
-    // What has just been asked for is not damage: it is on its way.
-    const pending = (target: Target): boolean => next?.targets.has(targetKey(target)) === true;
-    const add = difference.add.filter((one) => !pending(one.target));
-    const change = difference.change.filter((one) => !pending(one.target));
-    const remove = difference.remove.filter((target) => !pending(target));
+    const listed = allWanted().filter(({ target }) => target.kind !== "id");
+    const difference = reconcile(listed, found, clock(), toleranceMs);
+    // What has just been asked for is not damage: it is done or on its way.
+    const isOpen = (target: Target): boolean => {
+      const key = targetKey(target);
+      return (
+        settledSince.has(key) ||
+        next?.targets.has(key) === true ||
+        full.some((batch) => batch.targets.has(key))
+      );
+    };
+    const add = difference.add.filter((one) => !isOpen(one.target));
+    const change = difference.change.filter((one) => !isOpen(one.target));
+    // What the firewall ends by itself in a moment is left to it.
+    const ending = new Set(
+      found.flatMap(({ target, until }) =>
+        typeof until === "number" && until - clock() < 5000 ? [targetKey(target)] : [],
+      ),
+    );
+    const remove = difference.remove.filter((target) => !isOpen(target) && !ending.has(targetKey(target)));
     if (add.length + change.length + remove.length === 0) return undefined;
     const fault = await fill([
       ...remove.map((target) => ({ target })),
       ...add.map((one) => ({ target: one.target, fresh: true })),
       ...change.map((one) => ({ target: one.target })),
     ]);
-    if (told && fault === undefined)
+    // Where the daemon ends bans, one that has just ended may still stand: no damage.
+    const damaged = add.length + change.length > 0 || action.expires;
+    if (told && damaged && fault === undefined)
       tellRepair("what stood was not what should", add.length + change.length, remove.length, began);
     return fault;
   }
@@ -444,12 +474,13 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
         // What stands is read before the place is made again: a place that is there keeps its bans.
         const answers = new Map();
         const before = await list(answers);
+        const fresh = before === undefined;
         const fault = await make();
         if (fault !== undefined) return { faults: [fault], refused: [] };
         const all = allWanted();
         const filled =
           before === undefined || "what" in before || !canList()
-            ? await fill(all.map(({ target }) => ({ target })))
+            ? await fill(all.map(({ target }) => ({ target, fresh })))
             : // Networks are banned anew: a member may build structure for them, which other settings change.
               ((await compare(answers, false)) ??
               (await fill(
@@ -488,10 +519,20 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       });
     },
     settle: (asked, jail) => (members.has(jail) ? enqueue(asked) : Promise.resolve(fine)),
-    verify(answers) {
+    async verify(answers) {
+      if (members.size === 0 || closed) return fine;
+      // Listing a hundred thousand takes most of a second: bans go on meanwhile.
+      const seen = new Set(underWay.map((one) => targetKey(one.target)));
+      watching.add(seen);
+      const found = made && canList() ? await list(answers) : [];
       return serially(async () => {
+        watching.delete(seen);
         if (members.size === 0 || closed) return fine;
-        const fault = made ? await compare(answers, true) : (waitsFor() ?? (await bringUp()));
+        const fault = !made
+          ? (waitsFor() ?? (await bringUp()))
+          : canList()
+            ? await applyDifference(found, seen, true)
+            : undefined;
         if (fault === undefined && failed.size === 0) recovered();
         return { faults: fault === undefined ? [] : [fault], refused: [] };
       });

@@ -28,6 +28,8 @@ interface Waiting {
   readonly text: string;
   readonly settle: (fault: Fault | undefined, answer: string | undefined) => void;
   readonly question: boolean;
+  /** To be tried with the acknowledging set made anew, should that be what is missing. */
+  readonly again: (() => void) | undefined;
   /** Children that died on it. */
   tries: number;
   deadline: number;
@@ -39,8 +41,13 @@ const timeLimitMs = 15_000;
 const mostTries = 5;
 /** What one child may say before it is taken for mad. */
 const mostOutput = 1 << 24;
-/** An interactive nft remembers every line it was given: after so many characters it is replaced at the next quiet moment. */
-const longestLife = 1 << 24;
+/**
+ * An interactive nft remembers every line it was given, and grows slower with each (0.3 ms a transaction at first, 0.6 ms after six
+ * thousand, 28 ms after forty thousand): after so many lines it is replaced at the next quiet moment, after ten times as many at once.
+ */
+const linesOfLife = 3000;
+/** Characters; above that starting an nft of its own costs less than feeding the living one. */
+const longestLine = 12_000;
 /** No home: it would write that history there. */
 const environment = {
   PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -81,7 +88,7 @@ export function createNftChild(system: System): NftChild {
 
   function send(entry: Waiting): void {
     const running = launch();
-    given += entry.text.length;
+    given += 3;
     entry.deadline = system.clock.monotonic() + timeLimitMs;
     watch();
     if (running === undefined || !running.write(entry.text)) {
@@ -161,7 +168,11 @@ export function createNftChild(system: System): NftChild {
       marked.lastIndex = used - 1;
       const why = errorsIn(complaint);
       const entry = waiting.find((one) => one.id === id);
-      if (entry !== undefined && why !== undefined) finish(entry, faultOf(why), undefined);
+      if (entry === undefined || why === undefined) continue;
+      if (entry.again !== undefined && /No such file or directory/.test(why)) {
+        waiting = waiting.filter((one) => one !== entry);
+        entry.again();
+      } else finish(entry, faultOf(why), undefined);
     }
     err = err.slice(Math.max(0, used - 1));
     if (err.length > mostOutput && child !== undefined) lost(child, "it complains without end");
@@ -169,48 +180,61 @@ export function createNftChild(system: System): NftChild {
 
   function finish(entry: Waiting, fault: Fault | undefined, answer: string | undefined): void {
     waiting = waiting.filter((one) => one !== entry);
-    if (waiting.length === 0 && given > longestLife && child !== undefined) {
-      const old = child;
-      child = undefined;
-      old.kill("SIGKILL");
-    }
+    if (child !== undefined && given > (waiting.length === 0 ? linesOfLife : 10 * linesOfLife)) renew(child);
     entry.settle(fault, answer);
+  }
+
+  /** What is under way, if anything, is given to the successor: it may be done twice, which is the same as once. */
+  function renew(old: Child): void {
+    child = undefined;
+    old.kill("SIGKILL");
+    launch();
+    for (const entry of waiting) send(entry);
   }
 
   async function oneShot(entry: Waiting): Promise<void> {
     const text = entry.text.slice(0, entry.text.indexOf("\n") + 1);
     const result = await system.programs.run(["nft", "-f", "-"], { stdin: text, timeoutMs: timeLimitMs });
-    entry.settle(
-      result.code === 0 ? undefined : faultOf(errorsIn(result.stderr, false) ?? `exit code ${result.code}`),
-      undefined,
-    );
+    if (result.code === 0) return entry.settle(undefined, undefined);
+    const why = errorsIn(result.stderr, false) ?? `exit code ${result.code}`;
+    if (entry.again !== undefined && /No such file or directory/.test(why)) entry.again();
+    else entry.settle(faultOf(why), undefined);
   }
 
-  function enqueue(question: boolean, make: (id: number) => string, settle: Waiting["settle"]): void {
+  function enqueue(
+    question: boolean,
+    make: (id: number) => string,
+    settle: Waiting["settle"],
+    again?: () => void,
+  ): void {
     lastId = lastId >= 0x7fff_ffff ? 1 : lastId + 1;
-    const entry: Waiting = { id: lastId, text: make(lastId), settle, question, tries: 0, deadline: 0 };
+    const entry: Waiting = { id: lastId, text: make(lastId), settle, question, again, tries: 0, deadline: 0 };
     if (!interactive) {
       if (question) settle({ what: "nft has no interactive mode here" }, undefined);
       else void oneShot(entry);
       return;
     }
+    // A living nft reads its input character by character, one system call each; a program of its own reads a long text faster.
+    if (entry.text.length > longestLine) return void oneShot(entry);
     waiting.push(entry);
     send(entry);
   }
 
+  /** `whole`: makes the acknowledging set first. Otherwise it is taken for granted, since each character costs nft a system call. */
+  function transact(lines: string, whole: boolean, settle: (fault: Fault | undefined) => void): void {
+    const line = lines.replaceAll("\n", "; ");
+    const structure = whole ? "add table inet f2b; add set inet f2b ack { type mark; }; " : "";
+    enqueue(
+      false,
+      (id) =>
+        `${line}; ${structure}flush set inet f2b ack; add element inet f2b ack { ${id} }\nlist set inet f2b ack\nf2b-mark-${id}\n`,
+      settle,
+      whole ? undefined : () => transact(lines, true, settle),
+    );
+  }
+
   return {
-    run: (lines) =>
-      new Promise((resolve) =>
-        enqueue(
-          false,
-          (id) => {
-            const line = lines.replaceAll("\n", "; ");
-            const ack = `add table inet f2b; add set inet f2b ack { type mark; }; flush set inet f2b ack; add element inet f2b ack { ${id} }`;
-            return `${line}; ${ack}\nlist set inet f2b ack\nf2b-mark-${id}\n`;
-          },
-          (fault) => resolve(fault),
-        ),
-      ),
+    run: (lines) => new Promise((resolve) => transact(lines, /^add table /.test(lines), resolve)),
     async ask(command) {
       // One question at a time: its answer carries no number.
       if (waiting.some((entry) => entry.question)) return undefined;
