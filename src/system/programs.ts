@@ -69,12 +69,13 @@ async function run(
   options: RunOptions,
 ): Promise<RunResult> {
   const cap = options.maxOutput ?? DEFAULT_MAX_OUTPUT;
-  let child: Bun.Subprocess<Uint8Array | "ignore", "pipe", "pipe">;
+  let child: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe">;
   try {
     child = Bun.spawn(locate(), {
       env: { ...(options.env ?? environment) },
       cwd: "/",
-      stdin: options.stdin === undefined ? "ignore" : new TextEncoder().encode(options.stdin),
+      // Not the text itself: Bun would put it into a memory file that stays open until the next garbage collection.
+      stdin: options.stdin === undefined ? "ignore" : "pipe",
       stdout: "pipe",
       stderr: "pipe",
       detached: true,
@@ -82,6 +83,7 @@ async function run(
   } catch (error) {
     return { code: -1, stdout: "", stderr: text(error), timedOut: false };
   }
+  if (options.stdin !== undefined) feed(child.stdin, options.stdin);
   const out = collect(child.stdout, cap);
   const err = collect(child.stderr, cap);
   let timedOut = false;
@@ -158,6 +160,13 @@ function start(
       if (child.exitCode === null && child.signalCode === null) signalGroup(child.pid, signal);
     },
   };
+}
+
+/** Writes and closes. A program that does not read to the end is no error: its exit code tells. */
+function feed(stdin: Bun.FileSink | undefined, text: string): void {
+  if (stdin === undefined) return;
+  quiet(() => stdin.write(text));
+  quiet(() => stdin.end());
 }
 
 /** Reads on while there is text, keeps at most `cap` bytes of it. */
