@@ -161,12 +161,13 @@ export class Watcher {
     for (const date of compiled.dates) {
       const stamp = date.find(text, base, Math.min(to, base + 256));
       if (stamp === undefined) continue;
-      this.stamp = stamp;
+      if (base === from) this.stamp = stamp;
       return behindStamp(text, stamp.end, to, closingAt(text, stamp.start));
     }
     const stamped = parseStamped(text, base, to);
     if (stamped === undefined) return base > from ? base : -1;
-    this.stamp = stamped.stamp;
+    // Behind a syslog head its time counts: it is in this host's zone, the service's own need not be.
+    if (base === from) this.stamp = stamped.stamp;
     return stamped.message;
   }
 
