@@ -60,6 +60,8 @@ export function createFilesSource(options: FilesOptions): FilesSource {
   const opened = system.clock.now();
   const positions = new Map(options.positions.map((position) => [position.path, position]));
   const follows = new Map<string, Follow>();
+  /** By where a path leads through links. */
+  const reals = new Map<string, Follow>();
   const said = new Map<string, string>();
   let patterns: readonly PathPattern[] = options.patterns.map(parsePattern);
   /** Files that answer a pattern never seen before were there before us: their history counts as such. */
@@ -94,10 +96,19 @@ export function createFilesSource(options: FilesOptions): FilesSource {
   function onEvent(directory: string, name: string | undefined): void {
     const path = name === undefined ? undefined : `${directory === "/" ? "" : directory}/${name}`;
     let known = false;
-    for (const follow of follows.values()) {
-      const hit = path === undefined || follow.path === path || follow.real === path;
-      if (hit) known = true;
-      if (hit || (follow.draining && dirname(follow.real ?? follow.path) === directory)) follow.due = true;
+    if (path === undefined) for (const follow of follows.values()) follow.due = true;
+    else {
+      for (const follow of [follows.get(path), reals.get(path)]) {
+        if (follow === undefined) continue;
+        known = true;
+        follow.due = true;
+      }
+    }
+    // A renamed file's late lines come under a name that nobody asked for.
+    if (!known) {
+      for (const follow of follows.values()) {
+        if (follow.draining && dirname(follow.real ?? follow.path) === directory) follow.due = true;
+      }
     }
     if (path === undefined || (!known && mayMatter(patterns, path))) rescan = true;
     wake();
@@ -181,8 +192,12 @@ export function createFilesSource(options: FilesOptions): FilesSource {
   function watch(): void {
     if (options.polling === true) return;
     const directories = new Set(directoriesOf(system, patterns));
-    for (const { real } of follows.values()) {
-      if (real !== undefined) directories.add(dirname(real));
+    reals.clear();
+    for (const follow of follows.values()) {
+      const { real, path } = follow;
+      if (real === undefined || real === path) continue;
+      reals.set(real, follow);
+      directories.add(dirname(real));
     }
     watches.set(directories);
     hurry();

@@ -16,6 +16,8 @@ type FilePosition = Extract<Position, { kind: "file" }>;
 /** A renamed file is read on until nobody has written to it for so long. */
 const DRAIN_MS = 60_000;
 const MOST_DRAINS = 8;
+/** A flood of over-long lines is told once in so long. */
+const OVERLONG_MS = 60_000;
 /** How long a path may hold nothing before it is told: a rotation takes less. */
 const GONE_MS = 5_000;
 
@@ -64,6 +66,7 @@ export class Follow {
   #missingSince: number | undefined;
   #start: FollowStart | undefined;
   #overlong = 0;
+  #overlongFrom = 0;
 
   constructor(
     readonly path: string,
@@ -435,9 +438,11 @@ export class Follow {
   }
 
   #count(overlong: number): void {
-    if (overlong === 0) return;
+    const { cap, notice, system } = this.context;
+    const now = system.clock.monotonic();
     this.#overlong += overlong;
-    const { cap, notice } = this.context;
+    if (overlong === 0 || now < this.#overlongFrom) return;
+    this.#overlongFrom = now + OVERLONG_MS;
     const lines = this.#overlong === 1 ? "1 line is" : `${this.#overlong} lines are`;
     notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
   }

@@ -3,6 +3,7 @@
 
 import type { Time } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
+import { openLog } from "./open.ts";
 
 /** The time in a line as the log states it; undefined where it holds none. */
 export type TimeOf = (line: string) => Time | undefined;
@@ -14,9 +15,9 @@ const TIMELESS = 16 * 1024 * 1024;
 /** Offset of the start of a line, not behind the first line of `since`. A file not written to since then is begun at its end. */
 export function startOffset(system: System, path: string, since: Time, timeOf: TimeOf | undefined): number {
   const { files } = system;
-  const stat = files.stat(path);
-  if (stat === undefined) return 0;
-  const fd = files.open(path, "r");
+  const opened = openLog(system, path);
+  if (opened.kind !== "open") return 0;
+  const { fd, stat } = opened;
   const probe = Buffer.alloc(PROBE);
   /** The first line that begins behind `at`, and the first time at or behind it within the probe. */
   const lookAt = (at: number): { readonly line: number | undefined; readonly time: Time | undefined } => {
