@@ -92,13 +92,18 @@ class LineScanner implements Scanner {
   readonly totals = { lines: 0, overlong: 0 };
   readonly counters: Counters[];
   private readonly watchers: Watcher[];
-  /** Those of which syslog's program name decides alone. */
-  private readonly named: Watcher[];
-  private readonly others: Watcher[];
+  /** Those for whom another program's line of syslog is none of theirs. */
+  private readonly routed: Watcher[];
+  /** Of these, those who may know a line without syslog's head. */
+  private readonly ownForms: Watcher[];
+  /** Those who want to see every line. */
+  private readonly unrouted: Watcher[];
   private readonly programs = new Programs();
   private readonly reader: RecordReader;
   private readonly cap: number;
   private readonly head: Head = newHead();
+  /** Chunks that will be searched by text because the last one that was routed had too many lines without a head. */
+  private textual = 0;
 
   constructor(
     readonly members: readonly Member[],
@@ -108,24 +113,24 @@ class LineScanner implements Scanner {
     this.reader = new RecordReader(this.cap);
     this.watchers = members.map((member, index) => new Watcher(member, index, options));
     this.counters = this.watchers.map((watcher) => watcher.counters);
-    const isNamed = ({ compiled }: Watcher): boolean =>
-      compiled.program !== undefined &&
-      compiled.formats.length === 1 &&
-      compiled.formats[0] === "syslog" &&
-      compiled.filter.maxlines <= 1;
-    this.named = this.watchers.filter(isNamed);
-    this.others = this.watchers.filter((watcher) => !isNamed(watcher));
+    this.routed = this.watchers.filter((watcher) => isRouted(watcher.compiled));
+    this.ownForms = this.routed.filter(({ compiled }) =>
+      compiled.formats.some((format) => format !== "syslog"),
+    );
+    this.unrouted = this.watchers.filter((watcher) => !this.routed.includes(watcher));
   }
 
   file(chunk: string, context: ScanContext): readonly Found[] {
     const records = this.reader.read(chunk);
+    const { text } = records;
     const found: Found[] = [];
     for (const watcher of this.watchers) watcher.begin(records, context, found);
-    if (this.named.length > 0) this.byProgram(records.text);
-    else this.countLines(records.text);
-    for (const watcher of this.others) this.byText(watcher, records.text);
+    const routing = this.routed.length > 0 && this.looksLikeSyslog(text);
+    if (routing) this.byProgram(text);
+    else this.totals.lines += countLines(text);
+    for (const watcher of routing ? this.unrouted : this.watchers) this.byText(watcher, text);
     if (this.watchers.length > 1) found.sort((a, b) => a.end - b.end || a.member - b.member);
-    return records.ends === undefined ? found : moved(found, records.text, records.ends);
+    return records.ends === undefined ? found : moved(found, text, records.ends);
   }
 
   journald(entries: readonly JournaldEntry[], context: ScanContext): readonly Found[] {
@@ -145,22 +150,47 @@ class LineScanner implements Scanner {
     return found;
   }
 
+  /** Whether one of the first lines has syslog's head. Both ways through a chunk find the same; this one is for speed. */
+  private looksLikeSyslog(text: string): boolean {
+    if (this.textual > 0) {
+      this.textual--;
+      return false;
+    }
+    for (let from = 0, n = 0; from < text.length && n < 4; n++) {
+      const feed = text.indexOf("\n", from);
+      const to = feed < 0 ? text.length : feed;
+      if (to - from <= this.cap && parseSyslog(text, from, to, this.head) && isSyslogHead(text, this.head))
+        return true;
+      from = to + 1;
+    }
+    return false;
+  }
+
   /** Every line's head is read once; who wants its program is one look-up. */
   private byProgram(text: string): void {
-    const { head, programs, cap } = this;
+    const { head, programs, cap, routed, ownForms } = this;
     const length = text.length;
     let lines = 0;
+    let headless = 0;
     for (let from = 0; from < length; ) {
       const feed = text.indexOf("\n", from);
       const to = feed < 0 ? length : feed;
       lines++;
       if (to - from > cap) this.totals.overlong++;
-      else if (parseSyslog(text, from, to, head) && head.program >= 0) {
-        const wanting = programs.wanting(text, head.program, head.programEnd, this.named);
+      else if (parseSyslog(text, from, to, head) && isSyslogHead(text, head)) {
+        const wanting = programs.wanting(text, head.program, head.programEnd, routed);
         for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(text, from, to, head);
+      } else {
+        headless++;
+        if (head.program >= 0) {
+          const wanting = programs.wanting(text, head.program, head.programEnd, routed);
+          for (const watcher of wanting) if (!ownForms.includes(watcher)) watcher.line(text, from, to);
+        }
+        for (let i = 0; i < ownForms.length; i++) ownForms[i]!.line(text, from, to);
       }
       from = to + 1;
     }
+    if (headless * 16 > lines && ownForms.length > 0) this.textual = 64;
     this.totals.lines += lines;
   }
 
@@ -202,10 +232,36 @@ class LineScanner implements Scanner {
     if (to - from > this.cap) this.totals.overlong++;
     else watcher.line(text, from, to);
   }
+}
 
-  private countLines(text: string): void {
-    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.totals.lines++;
-  }
+/**
+ * Whether lines of syslog that another program wrote can be none of this filter's: it names its program, or its lines cannot begin
+ * with syslog's head at all. Records of several lines need every line in order.
+ */
+function isRouted({ program, formats, filter }: CompiledFilter): boolean {
+  if (filter.maxlines > 1 || formats.includes("fail2ban") || formats.includes("auto")) return false;
+  return (
+    program !== undefined || formats.every((format) => !["syslog", "timestamp", "bare"].includes(format))
+  );
+}
+
+/**
+ * A head that only a syslog daemon writes: with a process id, or with a host behind one of its own stamps. "2026-03-02 10:15:09
+ * Connection closed: …" is a service's own line.
+ */
+function isSyslogHead(text: string, head: Head): boolean {
+  if (head.program < 0 || head.host < 0) return false;
+  if (head.pid >= 0) return true;
+  // "Mar  2 10:15:09 ", or RFC 3339 with an offset as rsyslog writes it, which some services do themselves.
+  if (text.charCodeAt(head.stamp) > 64) return true;
+  const offset = text.charCodeAt(head.host - 7);
+  return (offset === 43 || offset === 45) && text.charCodeAt(head.program) > 96;
+}
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
 }
 
 /** Offsets in the normalised text → offsets in the chunk as it was read. Failures come in order, so one walk is enough. */

@@ -34,6 +34,8 @@ export class Watcher {
   private readonly times: LineTime;
   private readonly ownHead: Head = newHead();
   private readonly pids = new PidKeys();
+  /** The message behind syslog's head is all there is to look at. */
+  private readonly plainSyslog: boolean;
   /** The last lines, for records of several lines. */
   private window: { readonly message: string; readonly line: string; readonly at: Time | undefined }[] = [];
   private scan: ScanContext = { now: 0, live: true };
@@ -59,6 +61,7 @@ export class Watcher {
   ) {
     this.compiled = member.filter;
     const { session, dates, formats } = this.compiled;
+    this.plainSyslog = formats.length === 1 && formats[0] === "syslog";
     this.sessions = session === undefined ? undefined : new Sessions(session.expire);
     this.times = new LineTime(options.zone ?? utc, dates, formats.includes("clf"));
     const thorough = options.thorough === true || options.timing === true || options.watch !== undefined;
@@ -91,6 +94,10 @@ export class Watcher {
 
   /** A line of syslog whose program is ours. */
   withHead(text: string, from: number, to: number, head: Head): void {
+    if (!this.plainSyslog) {
+      this.line(text, from, to);
+      return;
+    }
     this.take(text, from, to, head);
     const outcome = matchMessage(this.compiled, text, head.message, to, this.context);
     if (outcome !== undefined) this.heard(outcome, head.message);
