@@ -14,6 +14,7 @@ import {
   parsePattern,
 } from "./glob.ts";
 import type { FileChunk, LogSource, SourceNotice } from "./index.ts";
+import { packingOf } from "./packed.ts";
 import { isRotatedName } from "./rotated.ts";
 import type { TimeOf } from "./start.ts";
 import { MARK } from "./tail.ts";
@@ -159,6 +160,10 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     const known = follows.get(path);
     if (known !== undefined) {
       known.patterns = answered;
+      return;
+    }
+    if (packingOf(path) !== undefined) {
+      notice("refused", path, `${path} is compressed: nobody writes to it any more`);
       return;
     }
     const position = positions.get(path);

@@ -189,17 +189,25 @@ describe("a log file", () => {
       await reading.stop();
     }));
 
-  test("that is a FIFO, a directory or a device is refused by name and holds up nobody", () =>
+  test("that is a FIFO, a directory, a device or compressed is refused by name and holds up nobody", () =>
     inDirectory(async (directory) => {
       const good = `${directory}/good.log`;
       fs.writeFileSync(good, "line 0\n");
       Bun.spawnSync(["mkfifo", `${directory}/fifo.log`]);
-      const reading = read([`${directory}/fifo.log`, "/dev/zero", directory, good]);
+      fs.writeFileSync(`${directory}/old.log.gz`, Bun.gzipSync("line 7\n"));
+      const reading = read([
+        `${directory}/fifo.log`,
+        "/dev/zero",
+        directory,
+        `${directory}/old.log.gz`,
+        good,
+      ]);
       await eventually("the good file's line", () => reading.lines.length === 1);
       await reading.stop();
       expect(has(reading.notices, "refused", "fifo.log is a fifo")).toBe(true);
       expect(has(reading.notices, "refused", "/dev/zero is a device")).toBe(true);
       expect(has(reading.notices, "refused", `${directory} is a directory`)).toBe(true);
+      expect(has(reading.notices, "refused", "old.log.gz is compressed")).toBe(true);
     }));
 
   asRoot("that is a link planted by a user to what is not his is refused by name", () =>
