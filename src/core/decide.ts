@@ -145,13 +145,13 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
     },
 
     wish(target, cause, length, note, facts) {
-      const gated = gate(target, facts);
       // An operator may ban what the jail ignores, never what the last gate refuses.
-      if (gated !== undefined && !(cause === "operator" && gated.kind === "none" && gated.code === "ignored"))
-        return gated;
+      const ignored = cause === "operator" ? undefined : facts.ignored(target);
+      if (ignored !== undefined) return none("ignored", ignored);
+      const guarded = facts.guarded(target);
+      if (guarded !== undefined) return none("guarded", guarded);
       window.forget(countKey(target, jail.prefix));
-      const decision = ban(target, cause, length, facts, note === undefined ? {} : { note }, note ?? cause);
-      return decision;
+      return ban(target, cause, length, facts, note === undefined ? {} : { note }, note ?? cause);
     },
 
     count: (target, now) => window.count(countKey(target, jail.prefix), now),

@@ -405,6 +405,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   await Promise.all([...jails.values()].map((running) => openPlace(core, running)));
   expire();
   await operations.dropForbidden();
+  // A first checkpoint before anything is read: totals count from here, also when the next one is never written.
+  core.dirty = true;
+  checkpoint();
   supervisor.align();
   ready.ready();
   const standing = [...jails.values()].reduce(

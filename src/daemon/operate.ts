@@ -162,15 +162,18 @@ export function createOperations(
           let found = false;
           for (const running of list) {
             running.policy.forget(target);
-            for (const standing of inside(running, target)) {
-              found = true;
-              lift(running, standing, "operator", outcome);
-              unbanned.push({ jail: running.jail.name, target: standing.text });
+            const standing = inside(running, target);
+            for (const one of standing) {
+              lift(running, one, "operator", outcome);
+              unbanned.push({ jail: running.jail.name, target: one.text });
             }
+            found ||= standing.length > 0;
+            if (standing.length > 0) continue;
+            // Nothing to lift: but lines that are already written are forgiven all the same.
+            const record: JournalRecord = { t: "unban", jail: running.jail.name, target, at: core.now(), reason: "operator" };
+            core.apply(record);
+            outcome.records.push(record);
           }
-          const forget: JournalRecord = { t: "forget", target, at: core.now() };
-          core.apply(forget);
-          outcome.records.push(forget);
           if (!found) absent.push(target.text);
         }
       }

@@ -45,7 +45,7 @@ export async function applyConfig({
       why: next.faults
         .map(
           (fault) =>
-            `${fault.at === undefined ? "" : `${fault.at.file}:${fault.at.line}:${fault.at.column}: `}${fault.what}`,
+            `${fault.at === undefined ? "" : `${fault.at.file}:${fault.at.line}:${fault.at.column}: `}${fault.what}${fault.fix === undefined ? "" : ` (${fault.fix})`}`,
         )
         .join("\n       "),
       fix: "f2b config check",
