@@ -19,6 +19,6 @@ export const match: Command = {
 
 /** How this program is started again: the executable itself, or bun with the main file while developing. */
 export function selfCommand(...words: string[]): readonly string[] {
-  const compiled = import.meta.path.startsWith("/$bunfs/");
+  const compiled = Bun.main.startsWith("/$bunfs/");
   return compiled ? [process.execPath, ...words] : [process.execPath, Bun.main, ...words];
 }
