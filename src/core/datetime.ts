@@ -394,7 +394,8 @@ const withDigits: readonly TimePattern[] = [
   known(`%d(?P<sep>[-/])%m(?P=sep)%Y[ :-]{1,3}%H:%M:%S(?:[.,]%f)?${zonePart}`),
   known(`%m/%d/%Y[ :-]{1,3}%H:%M:%S(?:[.,]%f)?${zonePart}`),
   known(`%d[-/ ]%b[-/ ]%Y[ :]%H:%M:%S(?:[.,]%f)?${zonePart}`),
-  known(`%Y%m%d[-T ]?%H:?%M:?%S(?:[.,]%f)?${zonePart}`),
+  // Without separators only the full width tells it from MySQL's "260302 10:15:09".
+  known(`(?=\\d{8}(?:[-T ]|\\d{6}(?!\\d)))%Y%m%d[-T ]?%H:?%M:?%S(?:[.,]%f)?${zonePart}`),
   known(`%y%m%d[ ]{1,2}%H:%M:%S`),
   known(`%m-%d[ ]%H:%M:%S(?:[.,]%f)?`),
   known("LEPOCH(?!\\d)"),
