@@ -6,9 +6,11 @@ import type { Filter, JournaldEntry } from "../core/domain.ts";
 import type { Child, System } from "../system/index.ts";
 import type { Answered, Matching, Told } from "./matching.ts";
 
-/** For one chunk. Honest expressions need some milliseconds for a mebibyte. */
-const budgetMs = 2000;
-const trialMs = 500;
+/** Of processor time for one piece of some hundred lines; honest expressions need a few milliseconds. */
+const budgetMs = 400;
+const trialMs = 200;
+/** A process that gets no processor is waited for, but not for ever. */
+const patience = 10;
 /** Chunks waiting for a process that is busy; beyond, the oldest are dropped and told. */
 const mostWaiting = 64;
 const chunkChars = 64 * 1024;
@@ -137,16 +139,33 @@ class Process {
     this.child.write(`${JSON.stringify({ open: matching } satisfies Told)}\n`);
   }
 
-  /** Undefined: no answer within the time, or the process has ended. */
+  /** Undefined: no answer within so much processor time, or the process has ended. */
   async ask(told: Waiting["told"], ms: number): Promise<Answered["found"] | undefined> {
     this.child.write(`${JSON.stringify(told)}\n`);
-    let cancel: (() => void) | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      cancel = this.system.clock.after(ms, () => resolve(undefined));
-    });
-    const answer = await Promise.race([this.answers.next(), late]);
-    cancel?.();
-    return answer === undefined || answer.done === true ? undefined : answer.value.found;
+    const answer = this.answers.next();
+    const begun = this.processorMs();
+    for (let round = 0; round < patience; round++) {
+      let cancel: (() => void) | undefined;
+      const late = new Promise<"late">((resolve) => {
+        cancel = this.system.clock.after(ms, () => resolve("late"));
+      });
+      const first = await Promise.race([answer, late]);
+      cancel?.();
+      if (first !== "late") return first.done === true ? undefined : first.value.found;
+      if (this.processorMs() - begun >= ms) return undefined;
+    }
+    return undefined;
+  }
+
+  /** User and system time of the process (proc(5), stat; in hundredths of a second). */
+  private processorMs(): number {
+    try {
+      const stat = Buffer.from(this.system.files.readFile(`/proc/${this.child.pid}/stat`)).toString("latin1");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) * 10;
+    } catch {
+      return Number.POSITIVE_INFINITY; // gone
+    }
   }
 
   kill(): void {

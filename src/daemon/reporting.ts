@@ -49,9 +49,13 @@ export async function describeJail(core: Core, running: RunningJail, whole: bool
     ...(drops === undefined ? {} : { packets: drops.packets }),
     ...(campaign === undefined ? {} : { campaign }),
     banactions: jail.banaction.map((use) => use.name),
-    problems: core.enforcer
-      .problems(jail.name)
-      .map((problem) => `${problem.banaction}: ${problem.fault.what}`),
+    problems: [
+      ...core.enforcer.problems(jail.name).map((problem) => `${problem.banaction}: ${problem.fault.what}`),
+      ...[...running.slow].map(
+        (one) =>
+          `this expression is too slow and was switched off: ${one}  (anchor it and repeat nothing that repeats; see f2b doctor)`,
+      ),
+    ],
     ineffective: [...running.ineffective.values()].map((one) => ({
       target: one.target.text,
       reason: one.reason,
