@@ -94,6 +94,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   report: { load: async () => (await import("./report.ts")).report, answers: true },
   notify: { load: async () => (await import("./notify.ts")).notify, answers: true },
   config: { load: async () => (await import("./config.ts")).config },
+  doctor: { load: async () => (await import("./doctor.ts")).doctor },
   get: { load: async () => (await import("./settings.ts")).get, answers: true },
   set: { load: async () => (await import("./settings.ts")).set, answers: true },
   reload: { load: async () => (await import("./control.ts")).reload, answers: true },

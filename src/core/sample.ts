@@ -249,7 +249,8 @@ function smuggles(sample: Sample): boolean {
 
 const tagged = /<(\/?)(HOST|ADDR|IP4|IP6|SUBNET|CIDR|DNS|F-[A-Z0-9_-]+)(\/?)>/g;
 
-function treeOf(source: string): Node | undefined {
+/** A failregex as a tree, its address a group named "host", other tags plain groups; undefined: it cannot be read. */
+export function treeOf(source: string): Node | undefined {
   try {
     return parseRegex(
       source.replace(tagged, (_, end: string, tag: string, empty: string) =>
@@ -274,10 +275,12 @@ function holdsFreeText(source: string): boolean {
   return tree !== undefined && sequence(tree).some(isWild);
 }
 
-const isWild = (node: Node): boolean =>
+/** A long repetition of a set that holds the blank. */
+export const isWild = (node: Node): boolean =>
   node.kind === "repeat" && node.max > 20 && node.item.kind === "set" && node.item.set.has[32] === 1;
 
-function sequence(node: Node): Node[] {
+/** The parts of an expression in their order, groups opened, the address kept whole. */
+export function sequence(node: Node): Node[] {
   if (node.kind === "concat" || node.kind === "either") return node.items.flatMap(sequence);
   if (node.kind === "group")
     return /^\?<host>/.test(node.opening) ? [node] : node.look === "" ? sequence(node.item) : [];
@@ -286,7 +289,7 @@ function sequence(node: Node): Node[] {
 }
 
 /** A catch-all in front of the address needs the end of the line as an anchor; else the stranger chooses which address is found. */
-function wildcardBeforeHost(source: string): string | undefined {
+export function wildcardBeforeHost(source: string): string | undefined {
   const tree = treeOf(source);
   if (tree === undefined) return undefined;
   const items = sequence(tree);

@@ -1,0 +1,98 @@
+// f2b doctor: what is wrong with a configuration, or with this machine as f2b sees it, and how to mend it.
+
+import { suggest, visible } from "../core/text.ts";
+import { lineReader, lint } from "../doctor/files.ts";
+import { catalogue, type Finding } from "../doctor/index.ts";
+import { explain, findingsText, listing, sumsOf, sumsText } from "../doctor/print.ts";
+import { type Call, type Command, exits } from "./index.ts";
+
+export const doctor: Command = {
+  name: "doctor",
+  summary: "what is wrong with the configuration and the machine, why, and how to mend it",
+  usage: [
+    "f2b doctor [--strict] [--fix]",
+    "f2b doctor FILE [--strict]",
+    "f2b doctor --explain F2B012",
+    "f2b doctor --list",
+  ],
+  options: [
+    { name: "strict", summary: "exit code 1 when there are warnings" },
+    { name: "fix", summary: "mend what can be mended safely, and say what was done" },
+    { name: "yes", short: "y", summary: "with --fix: do not ask" },
+    { name: "explain", value: "ID", summary: "what a finding means" },
+    { name: "list", summary: "every finding there is" },
+    { name: "only", value: "ID", many: true, summary: "only these findings" },
+    { name: "skip", value: "ID", many: true, summary: "all but these findings" },
+  ],
+  completes: ["file"],
+  help: `
+FILE is a configuration, its directory, or a jail file; it is judged by itself, without root and without a daemon. Without FILE
+the configuration in force, the logs, the firewall, the daemon and the machine are looked at; some of it needs root.
+Exit code 78: there are errors. 1: there are warnings, with --strict. 0 otherwise.`,
+  async run(call) {
+    const id = call.flags.explain;
+    if (typeof id === "string") return explaining(call, id);
+    if (call.flags.list === true) {
+      call.out(call.json ? `${JSON.stringify(catalogue, null, 2)}\n` : listing());
+      return exits.fine;
+    }
+    const [file] = call.words;
+    if (file !== undefined) {
+      const { findings, files } = lint(call.system, file);
+      return report(call, select(call, findings), files);
+    }
+    const { examine } = await import("./doctorlive.ts");
+    return examine(call);
+  },
+};
+
+function explaining(call: Call, given: string): number {
+  const id = given.toUpperCase().replace(/^(?:F2B)?/, "F2B");
+  const text = explain(id);
+  if (text === undefined) {
+    const near = suggest(id, Object.keys(catalogue));
+    call.err(
+      `f2b: there is no finding ${visible(given)}\n  fix: ${near === undefined ? "f2b doctor --list shows all" : `did you mean ${near}?`}\n`,
+    );
+    return exits.usage;
+  }
+  call.out(
+    call.json ? `${JSON.stringify({ id, ...catalogue[id as keyof typeof catalogue] }, null, 2)}\n` : text,
+  );
+  return exits.fine;
+}
+
+const ids = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? value : []).flatMap((one) =>
+    String(one)
+      .toUpperCase()
+      .split(/[\s,]+/),
+  );
+
+/** Those that --only and --skip let through. */
+export function select(call: Call, findings: readonly Finding[]): readonly Finding[] {
+  const only = ids(call.flags.only);
+  const skip = ids(call.flags.skip);
+  return findings.filter((one) => (only.length === 0 || only.includes(one.id)) && !skip.includes(one.id));
+}
+
+/** Prints findings and gives the exit code. `extra` are further fields of the JSON form. */
+export function report(
+  call: Call,
+  findings: readonly Finding[],
+  files: readonly string[],
+  extra: Readonly<Record<string, unknown>> = {},
+): number {
+  const sums = sumsOf(findings);
+  if (call.json) {
+    call.out(`${JSON.stringify({ ok: sums.errors === 0, files, ...sums, ...extra, findings }, null, 2)}\n`);
+  } else {
+    const colour = call.stdout.isTTY === true && (call.env.NO_COLOR ?? "") === "" && call.env.TERM !== "dumb";
+    const text = findingsText(findings, { colour, readLine: lineReader(call.system) });
+    if (text === "")
+      call.out(`fine: nothing found${files.length === 0 ? "" : ` in ${visible(files.join(", "))}`}\n`);
+    else call.out(`${text}\n${sumsText(sums)}; f2b doctor --explain ID tells more\n`);
+  }
+  if (sums.errors > 0) return exits.configuration;
+  return sums.warnings > 0 && call.flags.strict === true ? exits.no : exits.fine;
+}
