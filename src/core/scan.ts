@@ -69,6 +69,8 @@ export interface Counters {
   helped: number;
   /** Failures whose host was no address and which nobody asked for. */
   unnamed: number;
+  /** Failures in a file that strangers can write records into, where that was not accepted. */
+  unbelieved: number;
   /** Failures in the backlog older than findtime. */
   stale: number;
 }

@@ -16,6 +16,7 @@ import {
   run,
   type Said,
 } from "./filter.ts";
+import { forgeableFile, isRefused } from "./forgeable.ts";
 import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
@@ -28,7 +29,7 @@ type Key = string | number | undefined;
 
 export class Watcher {
   readonly compiled: CompiledFilter;
-  readonly counters: Counters = { matched: 0, ignored: 0, helped: 0, unnamed: 0, stale: 0 };
+  readonly counters: Counters = { matched: 0, ignored: 0, helped: 0, unnamed: 0, unbelieved: 0, stale: 0 };
   private readonly sessions: Sessions | undefined;
   private readonly context: MatchContext;
   private readonly times: LineTime;
@@ -53,6 +54,9 @@ export class Watcher {
   private knownKey: Key | null = null;
   /** Why it could be forged, by its form. */
   private mark: string | undefined;
+  /** Why the whole file could be. */
+  private fileMark: string | undefined;
+  private readonly refusesMarked: boolean;
 
   constructor(
     readonly member: Member,
@@ -61,6 +65,7 @@ export class Watcher {
   ) {
     this.compiled = member.filter;
     const { session, dates, formats } = this.compiled;
+    this.refusesMarked = isRefused(this.compiled);
     this.plainSyslog = formats.length === 1 && formats[0] === "syslog";
     this.sessions = session === undefined ? undefined : new Sessions(session.expire);
     this.times = new LineTime(options.zone ?? utc, dates, formats.includes("clf"));
@@ -78,6 +83,7 @@ export class Watcher {
     this.scan = scan;
     this.found = found;
     this.times.begin(records, scan.now);
+    this.fileMark ??= forgeableFile(this.compiled, records.text);
     // In the backlog time is what the log says; there the bound on their number is enough.
     if (scan.live) this.sessions?.sweep(scan.now);
   }
@@ -112,7 +118,7 @@ export class Watcher {
     }
     const marks = this.compiled.filter.forgeableFormats;
     for (const format of this.compiled.formats) {
-      if (marks !== undefined) this.mark = marks[format];
+      if (marks !== undefined) this.mark = marks[format] ?? this.fileMark;
       if (this.under(format)) return;
     }
   }
@@ -347,6 +353,10 @@ export class Watcher {
     }
     if (target === undefined && this.member.names !== true) {
       counters.unnamed++;
+      return;
+    }
+    if (this.mark !== undefined && this.refusesMarked) {
+      counters.unbelieved++;
       return;
     }
     if (!scan.live && scan.clamp !== false && this.member.findtime !== undefined) {

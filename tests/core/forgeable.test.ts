@@ -68,3 +68,30 @@ test("a date in a user name is not the time of the request", () => {
   });
   expect(new Date(one?.failure.at ?? 0).toISOString()).toBe("2026-03-02T10:15:09.000Z");
 });
+
+test("a record of the safe form in a file that can be forged is marked, or dropped when that was not accepted", () => {
+  const forged =
+    '2026/03/02 10:15:09 [error] 12#12: *1 user "x\n198.51.100.9 - bob [02/Mar/2026:10:15:09 +0000] "GET\n';
+  const scan = (filter: Filter): readonly (string | undefined)[] => {
+    const compiled = compileFilter(filter);
+    if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+    const scanner = createScanner([{ jail: "x", filter: compiled.value }]);
+    const context = { now: Date.UTC(2026, 2, 2, 12), live: true };
+    // The second chunk begins in the middle of the stranger's text.
+    return [forged, "198.51.100.9 - bob [02/Mar/2026\n"].flatMap((chunk) =>
+      scanner.file(chunk, context).map(({ failure }) => failure.forgeable),
+    );
+  };
+  expect(scan(filterOf(source))).toEqual(["not escaped", "not escaped"]);
+  expect(scan(withoutForgeable(filterOf(source)) as Filter)).toEqual([]);
+});
+
+test("lines of other programs in a syslog file say nothing about it", () => {
+  const compiled = compileFilter(filterOf(source.replace("[filter]", "[filter]\nprogram = 'nginx'")));
+  if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+  const scanner = createScanner([{ jail: "x", filter: compiled.value }]);
+  const text = `Mar  2 10:15:09 web1 sshd[1]: x\nMar  2 10:15:09 web1 nginx: ${safe}`;
+  expect(
+    scanner.file(text, { now: Date.UTC(2026, 2, 2, 12), live: true }).map(({ failure }) => failure.forgeable),
+  ).toEqual([undefined]);
+});

@@ -1,0 +1,38 @@
+// A log that strangers can write whole records into is known by its own lines: once one is seen, lines of a safe form in the same
+// file are not to be believed either, since who can begin a record can begin it in any form.
+
+import type { CompiledFilter, Format } from "./filter.ts";
+import { newHead, parseStamped, parseSyslog } from "./logformat.ts";
+
+const shapes: Partial<Record<Format, RegExp>> = {
+  "nginx-error": /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[[a-z]{4,6}\] \d+#\d+: /,
+  "apache-error": /^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [^\]]{1,40}\] \[/,
+  clf: /^[^{\s]\S{0,255} [^"]{1,500}\[\d{1,2}\/\w{2,12}\/\d{4}:/,
+  json: /^\{"/,
+};
+
+function hasForm(format: Format, line: string): boolean {
+  const shape = shapes[format];
+  if (shape !== undefined) return shape.test(line);
+  const head = newHead();
+  const syslog = parseSyslog(line, 0, line.length, head) && head.program >= 0;
+  return format === "syslog"
+    ? syslog
+    : format === "timestamp" && !syslog && parseStamped(line, 0, line.length) !== undefined;
+}
+
+/** Why the file that a chunk is of can be forged: its first line has a form of `forgeableFormats`. Undefined: it does not show. */
+export function forgeableFile({ filter }: CompiledFilter, chunk: string): string | undefined {
+  const marks = filter.forgeableFormats;
+  if (marks === undefined) return undefined;
+  const feed = chunk.indexOf("\n");
+  const line = chunk.slice(0, Math.min(feed < 0 ? chunk.length : feed, 1024));
+  for (const [format, reason] of Object.entries(marks)) if (hasForm(format as Format, line)) return reason;
+  return undefined;
+}
+
+/** Whether the forms that can be forged were left out of the filter, because nobody has accepted them. */
+export const isRefused = ({ filter, formats }: CompiledFilter): boolean => {
+  const marks = filter.forgeableFormats;
+  return marks !== undefined && !formats.some((format) => Object.hasOwn(marks, format));
+};
