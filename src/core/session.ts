@@ -70,7 +70,8 @@ export class Sessions {
 
     const helper = said.nofail || said.gained;
     if (helper && !session.pending && session.users.length < 2) {
-      if (!said.gained) session.waiting++;
+      // A line that only says who is connected (no user) is no attempt.
+      if (!said.gained && said.user !== undefined) session.waiting++;
       return 0;
     }
     if (session.target === undefined && session.name === undefined) {
@@ -80,7 +81,8 @@ export class Sessions {
     }
     // A failure that names its address itself is one attempt: the helper before it (PAM's line) told of the same guess.
     const complete = !helper && !session.pending && (said.target !== undefined || said.name !== undefined);
-    const attempts = complete ? 1 : session.waiting + 1;
+    const itself = helper && said.user === undefined ? 0 : 1;
+    const attempts = complete ? 1 : Math.max(1, session.waiting + itself);
     session.pending = false;
     session.waiting = 0;
     return attempts;
