@@ -72,6 +72,7 @@ const head = z.looseObject({
   summary: text.optional(),
   needs: text.optional(),
   doc: texts.optional(),
+  optional: text.optional(),
   filter: filter.optional(),
   sample: z.array(sample).optional(),
 });
@@ -86,6 +87,8 @@ export interface JailFile {
   readonly summary: string;
   readonly needs: string | undefined;
   readonly doc: readonly string[];
+  /** Why the wizard offers the jail but leaves the choice to the user; undefined: it is proposed where the service runs. */
+  readonly optional: string | undefined;
   /** Everything beside the filter, as written: keys of [jails.NAME], judged by config/schema.ts when the jail is resolved. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Of the settings, those by which a service is found on a host. */
@@ -125,7 +128,7 @@ export function parseJailFile(name: string, source: string, file: string): Resul
       });
   }
   if (!checked.success || faults.length > 0) return { ok: false, faults };
-  const { summary, needs, doc, filter: table, sample: samples, ...settings } = checked.data;
+  const { summary, needs, doc, optional, filter: table, sample: samples, ...settings } = checked.data;
   const twice = (samples ?? []).findIndex((one) => (one.line === undefined) === (one.lines === undefined));
   if (twice >= 0)
     return fault({ what: "a sample has either line or lines", at: at(["sample", twice], "key") });
@@ -138,6 +141,7 @@ export function parseJailFile(name: string, source: string, file: string): Resul
       summary: summary ?? name,
       needs,
       doc: doc ?? [],
+      optional,
       settings,
       logpath: textsOf(settings.logpath),
       journalmatch: textsOf(settings.journalmatch),

@@ -31,6 +31,7 @@ export function realFiles(): Files {
     },
     readdir: (path) => fs.readdirSync(path),
     realpath: (path) => fs.realpathSync(path),
+    readlink: (path) => fs.readlinkSync(path),
     fsyncDirectory,
     watchDirectory(path, changed) {
       const direct = inotifyWatch(path, changed);

@@ -42,6 +42,8 @@ export interface Files {
   mkdir(path: string, mode?: number): void;
   readdir(path: string): string[];
   realpath(path: string): string;
+  /** What a link says, followed or not: links below /proc name what is no file ("socket:[4711]"). */
+  readlink(path: string): string;
   fsyncDirectory(path: string): void;
   /** Calls on any change below the directory (not recursive); throws where the kernel cannot watch. */
   watchDirectory(path: string, changed: (name: string | undefined) => void): () => void;

@@ -223,6 +223,7 @@ export function testDisk(
           .map((name) => name.slice(path.length + 1)),
       ),
     realpath: (path) => path,
+    readlink: unsupported,
     fsyncDirectory: (path) =>
       call("fsyncDirectory", path, () => {
         durableNames = new Map(names);

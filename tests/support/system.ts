@@ -304,6 +304,9 @@ function fakeFiles(clock: TurnedClock): { files: Files; disk: FakeDisk } {
       need(path);
       return path;
     },
+    readlink(path) {
+      throw Object.assign(new Error(`EINVAL: ${path} is no link`), { code: "EINVAL" });
+    },
     fsyncDirectory(path) {
       step("fsyncDirectory", path);
     },

@@ -1,0 +1,144 @@
+// Proposal and answers → the text of f2b.toml, with the reason above each line; for a configuration that exists, its own text with
+// additions. PURE.
+
+import { parse } from "smol-toml";
+import { locate } from "../config/locate.ts";
+import { isTable } from "../config/merge.ts";
+import { tomlText } from "../config/settings.ts";
+import type { Address } from "../core/domain.ts";
+import { visible } from "../core/text.ts";
+import type { Line, Proposal, ProposedJail } from "./propose.ts";
+
+export interface Choices {
+  /** Names of the jails to switch on. */
+  readonly jails: readonly string[];
+  readonly ignore: readonly Address[];
+  /** Where a daily report goes; undefined: nowhere. */
+  readonly mailto: string | undefined;
+}
+
+const columns = 110;
+
+/** A whole new file. */
+export function freshText(proposal: Proposal, choices: Choices, date: string): string {
+  const { chosen, others } = split(proposal, choices);
+  return [
+    comment(
+      `f2b's configuration, proposed by "f2b init" on ${date} from what was found on this machine. "f2b config reference" explains every key, "f2b config check" finds mistakes, "f2b reload" brings a change into force. What is not written here has its default.`,
+    ),
+    "\n[defaults]\n",
+    proposal.defaults.map(lineText).join(""),
+    ignoreText(choices.ignore),
+    comment(
+      "Who fails maxretry times within findtime is banned. The defaults are 5 and 10m; jail files of some services say otherwise.",
+    ),
+    '# maxretry = 5\n# findtime = "10m"\n',
+    ...chosen.map((jail) => `\n${jailText(jail)}`),
+    mailText(choices.mailto),
+    othersText(proposal, others),
+  ].join("");
+}
+
+/** Additions to a text that stays as it is otherwise. `ignore` goes into its [defaults]. */
+export function addedText(text: string, proposal: Proposal, choices: Choices): string {
+  const { chosen } = split(proposal, choices);
+  const withIgnored = choices.ignore.length === 0 ? text : addIgnored(text, choices.ignore);
+  const added = [...chosen.map((jail) => `\n${jailText(jail)}`), mailText(choices.mailto)].join("");
+  return `${withIgnored}${withIgnored.endsWith("\n") || added === "" ? "" : "\n"}${added}`;
+}
+
+function split({ jails }: Proposal, choices: Choices) {
+  return {
+    chosen: jails.filter((jail) => choices.jails.includes(jail.jail)),
+    others: jails.filter((jail) => !choices.jails.includes(jail.jail)),
+  };
+}
+
+function jailText(jail: ProposedJail): string {
+  return [
+    comment(visible(jail.summary)),
+    ...jail.seen.map((one) => comment(visible(one))),
+    `[jails.${/^[\w-]+$/.test(jail.jail) ? jail.jail : JSON.stringify(jail.jail)}]\nenabled = true\n`,
+    ...jail.lines.map(lineText),
+  ].join("");
+}
+
+const lineText = ({ key, value, reason }: Line): string =>
+  `${comment(visible(reason))}${key} = ${tomlText(value)}\n`;
+
+const ignoreText = (addresses: readonly Address[]): string =>
+  addresses.length === 0
+    ? comment(
+        "Never counted nor banned: your own addresses, monitoring. The machine's own are safe anyway.",
+      ) + '# ignoreip = ["192.0.2.0/24"]\n'
+    : comment("Never counted nor banned. You were connected from here when this was written.") +
+      `ignoreip = ${tomlText(addresses)}\n`;
+
+const mailText = (to: string | undefined): string =>
+  to === undefined
+    ? ""
+    : `\n# Tells by the local sendmail what was banned, once a day; "f2b notify test admin" tries it.\n[notify.admin]\ntype = "mail"\nto = ${tomlText([to])}\nbans = false\n\n[report]\nschedule = "daily 07:00"\nnotify = ["admin"]\n`;
+
+function othersText({ refused }: Proposal, others: readonly ProposedJail[]): string {
+  const held = others.map((jail) => ({ jail: jail.jail, reason: jail.hold ?? "you left it out" }));
+  const all = [...held, ...refused];
+  if (all.length === 0) return "";
+  const list = all.map(({ jail, reason }) => comment(`  ${jail}: ${visible(reason)}`, "    ")).join("");
+  return `\n# Services that were found and are not switched on. To switch one on, write its table as above.\n${list}`;
+}
+
+/** Text as comment lines of at most `columns`; later lines are indented. */
+export function comment(text: string, indent = ""): string {
+  const lines: string[] = [];
+  let line = "#";
+  for (const [i, word] of text.trimEnd().split(" ").entries()) {
+    if (line.length + 1 + word.length > columns && line.trim() !== "#") {
+      lines.push(line);
+      line = `# ${indent}${word}`;
+    } else line += i === 0 || line !== "#" ? ` ${word}` : word;
+  }
+  return `${[...lines, line].join("\n")}\n`;
+}
+
+/** Puts addresses into the `ignoreip` of [defaults], made where it is missing; everything else stays byte for byte. */
+export function addIgnored(text: string, addresses: readonly Address[]): string {
+  const { defaults } = parse(text);
+  const table = isTable(defaults) ? defaults : undefined;
+  const line = ignoreText(addresses);
+  if (table === undefined)
+    return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}\n[defaults]\n${line}`;
+  if (table.ignoreip === undefined) {
+    const header = /^[ \t]*\[[ \t]*defaults[ \t]*\][^\n]*\n/m.exec(text);
+    // Dotted keys, or a table on one line: not ours to rearrange.
+    if (header === null) return text;
+    const at = header.index + header[0].length;
+    return text.slice(0, at) + line + text.slice(at);
+  }
+  const start = offsetOf(text, locate(text, ["defaults", "ignoreip"], "value"));
+  if (text[start] === "[") {
+    const end = closing(text, start);
+    if (end === undefined) return text;
+    const before = text.slice(0, end).replace(/\s*$/, "");
+    const glue = /[[,]$/.test(before) ? (before.endsWith("[") ? "" : " ") : ", ";
+    return `${before}${glue}${addresses.map((one) => tomlText(one)).join(", ")}${text.slice(before.length, end)}${text.slice(end)}`;
+  }
+  const own = /^(?:"[^"\n]*"|'[^'\n]*')/.exec(text.slice(start))?.[0];
+  if (own === undefined) return text;
+  return `${text.slice(0, start)}[${own}, ${addresses.map((one) => tomlText(one)).join(", ")}]${text.slice(start + own.length)}`;
+}
+
+function offsetOf(
+  text: string,
+  { line, column }: { readonly line: number; readonly column: number },
+): number {
+  let at = 0;
+  for (let n = 1; n < line; n++) at = text.indexOf("\n", at) + 1;
+  return at + column - 1;
+}
+
+/** The "]" that ends the list opened at `start`; undefined where a comment or a nested list makes that unsure. */
+function closing(text: string, start: number): number | undefined {
+  const rest = /^\[(?:\s|,|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')*/.exec(text.slice(start))?.[0] ?? "";
+  const at = start + rest.length;
+  return text[at] === "]" ? at : undefined;
+}
