@@ -99,8 +99,12 @@ export class Sessions {
 
   private keep(key: string | number, session: Session): void {
     if (this.known.size >= limit) {
-      const oldest = this.known.keys().next().value;
-      if (oldest !== undefined) this.known.delete(oldest);
+      // Some at once, oldest first: looking for one alone costs as much.
+      let surplus = limit / 8;
+      for (const oldest of this.known.keys()) {
+        if (surplus-- === 0) break;
+        this.known.delete(oldest);
+      }
     }
     this.known.set(key, session);
   }

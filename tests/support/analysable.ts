@@ -12,7 +12,36 @@ export function analysable(source: string): string {
     .replaceAll("(?![^\\n])", "$")
     .replace(/\(\?:\\\[\(\?=\(\?:::.*?\)\?\)\)\?(?=\(|\(\?<)/g, "\\[?")
     .replace(address, "[\\dA-Fa-f.:]{2,3}");
-  return emit(parseRegex(plain));
+  return emit(withoutTail(parseRegex(plain)));
+}
+
+/** "anything up to the end" cannot fail, so nothing before it is tried again because of it. */
+function withoutTail(tree: Node): Node {
+  if (tree.kind === "either") return { ...tree, items: tree.items.map(withoutTail) };
+  if (tree.kind !== "concat" || tree.items.at(-1)?.kind !== "end") return tree;
+  const rest = withoutAnything({ ...tree, items: tree.items.slice(0, -1) });
+  return rest ?? tree;
+}
+
+/** The node without the ".*" in which every branch of it ends; undefined when one does not. */
+function withoutAnything(node: Node): Node | undefined {
+  if (node.kind === "repeat") {
+    const any = node.item.kind === "set" && node.min === 0 && node.max === Number.POSITIVE_INFINITY;
+    const all = node.item.kind === "set" && node.item.set.has.every((has, code) => has === 1 || code === 10);
+    return any && all ? { kind: "concat", items: [] } : undefined;
+  }
+  if (node.kind === "group") {
+    const item = node.look === "" ? withoutAnything(node.item) : undefined;
+    return item === undefined ? undefined : { ...node, item };
+  }
+  if (node.kind === "either") {
+    const items = node.items.map(withoutAnything);
+    return items.every((item) => item !== undefined) ? { ...node, items } : undefined;
+  }
+  if (node.kind !== "concat") return undefined;
+  const last = node.items.at(-1);
+  const tail = last === undefined ? undefined : withoutAnything(last);
+  return tail === undefined ? undefined : { ...node, items: [...node.items.slice(0, -1), tail] };
 }
 
 function emit(node: Node): string {
