@@ -47,8 +47,11 @@ const scratch = [
 const tryNftables: Probing = async ({ programs }) => {
   const base = { name: "nftables" as const, works: false, version: undefined };
   if (programs.find("nft") === undefined) return { ...base, why: "nft is not installed" };
-  const version = firstLine((await programs.run(["nft", "--version"], { timeoutMs })).stdout);
-  const tried = await programs.run(["nft", "-f", "-"], { stdin: `${scratch}\n`, timeoutMs });
+  const [said, tried] = await Promise.all([
+    programs.run(["nft", "--version"], { timeoutMs }),
+    programs.run(["nft", "-f", "-"], { stdin: `${scratch}\n`, timeoutMs }),
+  ]);
+  const version = firstLine(said.stdout);
   return {
     ...base,
     version,

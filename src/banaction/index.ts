@@ -5,19 +5,7 @@
 
 import type { ZodType } from "zod";
 import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
-import { cloudflare } from "./cloudflare.ts";
-import { command } from "./command.ts";
-import { firewalld } from "./firewalld.ts";
-import { hostsDeny } from "./hosts.deny.ts";
-import { ipfw } from "./ipfw.ts";
-import { iptables } from "./iptables.ts";
-import { nftables } from "./nftables.ts";
-import { npf } from "./npf.ts";
-import { pf } from "./pf.ts";
-import { print } from "./print.ts";
-import { route } from "./route.ts";
-import { shorewall } from "./shorewall.ts";
-import { ufw } from "./ufw.ts";
+import { lazily } from "../core/lazily.ts";
 
 export interface BanAction {
   readonly name: string;
@@ -160,18 +148,18 @@ export interface Found {
 }
 
 /** Every banaction, by the name one writes in `banaction = "…"`. Adding one: its file and one line here. */
-export const banactions: Readonly<Record<string, BanAction>> = {
-  nftables,
-  iptables,
-  ufw,
-  firewalld,
-  shorewall,
-  route,
-  "hosts.deny": hostsDeny,
-  pf,
-  ipfw,
-  npf,
-  cloudflare,
-  command,
-  print,
-};
+export const banactions: Readonly<Record<string, BanAction>> = lazily<BanAction>({
+  nftables: () => (require("./nftables.ts") as typeof import("./nftables.ts")).nftables,
+  iptables: () => (require("./iptables.ts") as typeof import("./iptables.ts")).iptables,
+  ufw: () => (require("./ufw.ts") as typeof import("./ufw.ts")).ufw,
+  firewalld: () => (require("./firewalld.ts") as typeof import("./firewalld.ts")).firewalld,
+  shorewall: () => (require("./shorewall.ts") as typeof import("./shorewall.ts")).shorewall,
+  route: () => (require("./route.ts") as typeof import("./route.ts")).route,
+  "hosts.deny": () => (require("./hosts.deny.ts") as typeof import("./hosts.deny.ts")).hostsDeny,
+  pf: () => (require("./pf.ts") as typeof import("./pf.ts")).pf,
+  ipfw: () => (require("./ipfw.ts") as typeof import("./ipfw.ts")).ipfw,
+  npf: () => (require("./npf.ts") as typeof import("./npf.ts")).npf,
+  cloudflare: () => (require("./cloudflare.ts") as typeof import("./cloudflare.ts")).cloudflare,
+  command: () => (require("./command.ts") as typeof import("./command.ts")).command,
+  print: () => (require("./print.ts") as typeof import("./print.ts")).print,
+});

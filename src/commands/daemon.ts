@@ -1,10 +1,10 @@
 // f2b daemon: reads the configuration, chooses what can be enforced here, and runs until it is told to stop.
 
 import { hostname } from "node:os";
-import { chooseBanaction } from "../banaction/choose.ts";
+import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { faultText } from "../config/faults.ts";
 import { type Config, loadConfig } from "../config/index.ts";
-import type { Fault, Result, Use } from "../core/domain.ts";
+import type { Fault, Result } from "../core/domain.ts";
 import { startDaemon } from "../daemon/daemon.ts";
 import { createMessenger } from "../daemon/messenger.ts";
 import { notificationsOf } from "../daemon/notifications.ts";
@@ -30,6 +30,8 @@ Signals: HUP reads the configuration again, USR1 reopens the log file, TERM stop
 };
 
 async function run(call: Call): Promise<number> {
+  // Trying the firewalls takes as long as reading the configuration: both at once.
+  const choice = call.flags["dry-run"] === true ? undefined : chooseBanaction(call.system);
   const first = read(call.system, call.config);
   if (!first.ok) return complain(call, first.faults, exits.configuration);
   const config = first.value;
@@ -46,7 +48,7 @@ async function run(call: Call): Promise<number> {
       warning.fix === undefined ? {} : { fix: warning.fix },
     );
 
-  const { dryrun, prepare } = await chooseEnforcement(system, call.flags["dry-run"] === true);
+  const { dryrun, prepare } = await chooseEnforcement(config, choice);
   if (dryrun !== undefined) log.say("warning", `DRY RUN, nobody is banned: ${dryrun}`);
   const prepared = prepare(config);
   const group = groupOf(system, config);
@@ -107,24 +109,30 @@ interface Enforcement {
   prepare(config: Config): Config;
 }
 
-async function chooseEnforcement(system: System, asked: boolean): Promise<Enforcement> {
-  const unfit = asked ? "asked for with --dry-run" : undefined;
-  const choice = await chooseBanaction(system);
-  const dryrun = unfit ?? (choice.name === "print" ? choice.reason : undefined);
+/** `choice` undefined: a dry run was asked for. A configuration that names its firewalls itself need not wait for it. */
+async function chooseEnforcement(config: Config, choice: Promise<Choice> | undefined): Promise<Enforcement> {
+  const asksForIt = config.jails.some(
+    (jail) => jail.enabled && jail.banaction.some((use) => use.name === "auto"),
+  );
+  let best: Choice | undefined;
+  const known = choice?.then((found) => {
+    best = found;
+  });
+  if (asksForIt || process.getuid?.() !== 0) await known;
+  const dryrun =
+    choice === undefined ? "asked for with --dry-run" : best?.name === "print" ? best.reason : undefined;
   return {
     dryrun,
-    prepare(config) {
-      const chosen = (use: Use): Use =>
-        dryrun !== undefined
-          ? { name: "print", options: {} }
-          : use.name === "auto"
-            ? { ...use, name: choice.name }
-            : use;
-      return {
-        ...config,
-        jails: config.jails.map((jail) => ({ ...jail, banaction: jail.banaction.map(chosen) })),
-      };
-    },
+    prepare: (next) => ({
+      ...next,
+      jails: next.jails.map((jail) => ({
+        ...jail,
+        banaction: jail.banaction.map((use) => {
+          if (dryrun !== undefined) return { name: "print", options: {} };
+          return use.name === "auto" && best !== undefined ? { ...use, name: best.name } : use;
+        }),
+      })),
+    }),
   };
 }
 

@@ -4,23 +4,8 @@
 
 import type { ZodType } from "zod";
 import type { Ban, JailName, Target, Time, UnbanReason } from "../core/domain.ts";
+import { lazily } from "../core/lazily.ts";
 import type { System } from "../system/index.ts";
-import { abuseipdb } from "./abuseipdb.ts";
-import { blocklistDe } from "./blocklist-de.ts";
-import { command } from "./command.ts";
-import { discord } from "./discord.ts";
-import { gotify } from "./gotify.ts";
-import { mail } from "./mail.ts";
-import { matrix } from "./matrix.ts";
-import { ntfy } from "./ntfy.ts";
-import { pushover } from "./pushover.ts";
-import { redis } from "./redis.ts";
-import { slack } from "./slack.ts";
-import { syslog } from "./syslog.ts";
-import { teams } from "./teams.ts";
-import { telegram } from "./telegram.ts";
-import { webhook } from "./webhook.ts";
-import { xarf } from "./xarf.ts";
 
 export type Event =
   | { readonly kind: "ban"; readonly at: Time; readonly ban: Ban; readonly enrichment?: Enrichment }
@@ -98,21 +83,21 @@ export interface Notifier<Options = unknown> {
 }
 
 /** Every notifier, by the `type` one writes in `[notify.NAME]`. Adding one: its file and one line here. */
-export const notifiers: Readonly<Record<string, Notifier>> = {
-  mail,
-  webhook,
-  slack,
-  discord,
-  telegram,
-  ntfy,
-  gotify,
-  pushover,
-  matrix,
-  teams,
-  abuseipdb,
-  "blocklist-de": blocklistDe,
-  xarf,
-  syslog,
-  command,
-  redis,
-};
+export const notifiers: Readonly<Record<string, Notifier>> = lazily<Notifier>({
+  mail: () => (require("./mail.ts") as typeof import("./mail.ts")).mail,
+  webhook: () => (require("./webhook.ts") as typeof import("./webhook.ts")).webhook,
+  slack: () => (require("./slack.ts") as typeof import("./slack.ts")).slack,
+  discord: () => (require("./discord.ts") as typeof import("./discord.ts")).discord,
+  telegram: () => (require("./telegram.ts") as typeof import("./telegram.ts")).telegram,
+  ntfy: () => (require("./ntfy.ts") as typeof import("./ntfy.ts")).ntfy,
+  gotify: () => (require("./gotify.ts") as typeof import("./gotify.ts")).gotify,
+  pushover: () => (require("./pushover.ts") as typeof import("./pushover.ts")).pushover,
+  matrix: () => (require("./matrix.ts") as typeof import("./matrix.ts")).matrix,
+  teams: () => (require("./teams.ts") as typeof import("./teams.ts")).teams,
+  abuseipdb: () => (require("./abuseipdb.ts") as typeof import("./abuseipdb.ts")).abuseipdb,
+  "blocklist-de": () => (require("./blocklist-de.ts") as typeof import("./blocklist-de.ts")).blocklistDe,
+  xarf: () => (require("./xarf.ts") as typeof import("./xarf.ts")).xarf,
+  syslog: () => (require("./syslog.ts") as typeof import("./syslog.ts")).syslog,
+  command: () => (require("./command.ts") as typeof import("./command.ts")).command,
+  redis: () => (require("./redis.ts") as typeof import("./redis.ts")).redis,
+});
