@@ -257,6 +257,9 @@ export class Watcher {
     this.take(message, 0, message.length, this.ownHead);
     clearHead(this.head, 0);
     this.at = entry.at;
+    // Where standard error goes to journald each line feed begins an entry, as in a file.
+    this.fileMark ??= forgeableFile(compiled, message);
+    this.mark = this.fileMark;
     const byPid = compiled.session?.byPid === true && entry.pid !== undefined;
     if (byPid) this.knownKey = `${entry.host} ${entry.pid}`;
     const rendered = `${entry.host} ${entry.identifier}${entry.pid === undefined ? "" : `[${entry.pid}]`}: ${message}`;
@@ -271,8 +274,6 @@ export class Watcher {
     for (const start of compiled.formats.includes("fail2ban") ? [0] : this.startsIn(message)) {
       const outcome = matchMessage(compiled, seen, start, seen.length, this.context);
       if (outcome === undefined) continue;
-      // Only the forms with a time of their own are marked; which of them it was does not show here.
-      this.mark = start > 0 ? Object.values(compiled.filter.forgeableFormats ?? {})[0] : undefined;
       const key = outcome === "ignored" ? undefined : this.key(seen, start, seen.length);
       this.tell(outcome, key, rendered, index);
       return;

@@ -1,7 +1,7 @@
 // A filter may read a safe log and one that strangers can write into: the latter's lines are marked, and left out unless accepted.
 import { expect, test } from "bun:test";
 import { effectiveFilter, parseJailFile } from "../../src/config/jailfile.ts";
-import type { Filter } from "../../src/core/domain.ts";
+import type { Filter, JournaldEntry } from "../../src/core/domain.ts";
 import { compileFilter, withoutForgeable } from "../../src/core/filter.ts";
 import { createScanner } from "../../src/core/scan.ts";
 
@@ -94,4 +94,25 @@ test("lines of other programs in a syslog file say nothing about it", () => {
   expect(
     scanner.file(text, { now: Date.UTC(2026, 2, 2, 12), live: true }).map(({ failure }) => failure.forgeable),
   ).toEqual([undefined]);
+});
+
+test("an entry of journald in the safe form is not believed once the service has written there what can be forged", () => {
+  const filter = withoutForgeable(filterOf(source)) as Filter;
+  const compiled = compileFilter(filter);
+  if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+  const scanner = createScanner([{ jail: "x", filter: compiled.value }]);
+  const at = Date.UTC(2026, 2, 2, 12);
+  const entry = (message: string): JournaldEntry => ({
+    message,
+    identifier: "nginx",
+    pid: "12",
+    host: "web1",
+    at,
+    trusted: {},
+  });
+  const hear = (message: string): number =>
+    scanner.journald([entry(message)], { now: at, live: true }).length;
+  expect(hear(safe.trim())).toBe(1);
+  expect(hear('2026/03/02 10:15:09 [error] 12#12: *1 user "x')).toBe(0);
+  expect(hear(safe.trim())).toBe(0);
 });
