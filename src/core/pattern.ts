@@ -306,7 +306,7 @@ class Emitter {
     const isHost = Object.values(hostTags).some((tag) => tag.kind === role);
     if (!isHost) return `(${this.emit(node.item)})`;
     const head = delimits(before) ? "" : notAfterToken;
-    const tail = delimits(after) ? "" : notBeforeToken;
+    const tail = delimits(after) || (role !== "host" && isDot(after)) ? "" : notBeforeToken;
     const content = this.emit(node.item);
     if (role === "name") return `${head}(${content})${tail}`;
     // Brackets stand around addresses: "[preauth]" is no host's name.
@@ -314,6 +314,9 @@ class Emitter {
     return `${open}${head}(${content})${tail}\\]?`;
   }
 }
+
+/** A dot that the author wrote behind an address: "192.0.2.1.4022", as BSD and SOCKS servers write address and port. */
+const isDot = (node: Node | undefined): boolean => node?.kind === "set" && node.char === ".";
 
 /** A neighbour that can be no part of an address or a name. */
 function delimits(node: Node | undefined): boolean {
