@@ -54,8 +54,8 @@ export const sourceRules = {
   F2B309: {
     severity: "warning",
     title: "a log that is rotated away faster than findtime",
-    why: "after a restart failures that are still inside findtime are in compressed files, and do not count",
-    fix: "rotate less often, use delaycompress in logrotate, or shorten findtime",
+    why: "after a restart failures that are still inside findtime are in files that are gone, and do not count",
+    fix: "rotate less often, keep more rotations, or shorten findtime",
   },
   F2B310: {
     severity: "error",
@@ -95,7 +95,7 @@ export const sourceRules = {
   },
   F2B316: {
     severity: "warning",
-    title: "a file of which an expression has never matched a line that names its service",
+    title: "a log in which failures seem to be missed",
     why: "the last lines hold failures of this kind, but none is recognised: the service's version may write them otherwise",
     fix: "f2b regex LOG JAIL shows which lines are missed",
   },
