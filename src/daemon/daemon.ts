@@ -13,6 +13,7 @@ import { openJournal } from "../journal/journal.ts";
 import type { System } from "../system/index.ts";
 import type { LogWriter } from "../system/log.ts";
 import { notifyReady, type ServiceNotifier } from "../system/notify-socket.ts";
+import { trimMemory } from "../system/trim.ts";
 import { openControl } from "./control.ts";
 import type { Core } from "./core.ts";
 import { createEnforcer } from "./enforcer.ts";
@@ -86,6 +87,8 @@ export interface DaemonOptions {
 }
 
 const watchMs = 1000;
+/** Memory that a start or a storm needed is given back once it has been quiet for so long. */
+const trimMs = 1500;
 const machineMs = 5000;
 const sayAgainMs = 3600_000;
 
@@ -426,13 +429,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   });
 
   let ticking = true;
+  const begun = system.clock.monotonic();
   let lastCheckpoint = system.clock.monotonic();
   let lastLook = Number.NEGATIVE_INFINITY;
+  let trimmed = false;
   function tick(): void {
     if (!ticking) return;
     const at = system.clock.monotonic();
     clock.check();
     ready.watchdog();
+    const quietMs = at - pipeline.lastTaken();
+    if (quietMs < trimMs) trimmed = false;
+    else if (!trimmed && at - begun >= trimMs) {
+      trimmed = true;
+      trimMemory(system);
+    }
     if (at - lastLook >= machineMs) {
       lastLook = at;
       guard = lookAgain(core.config);

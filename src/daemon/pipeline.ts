@@ -46,6 +46,8 @@ export interface Pipeline {
   commit(outcome: Outcome): Promise<readonly Fault[]>;
   /** Scanners are made anew after the jails or their files have changed. */
   forgetScanners(): void;
+  /** When a chunk was last taken (monotonic). */
+  lastTaken(): number;
   /** Resolves once everything committed so far is on disk and in the firewall. */
   settled(): Promise<void>;
 }
@@ -79,6 +81,7 @@ export function createPipeline(core: Core): Pipeline {
   let journaldReaders: readonly (Reader & { readonly match: readonly string[] })[] | undefined;
   const asking = new Set<string>();
   const names = createNames();
+  let taken = Number.NEGATIVE_INFINITY;
   let inFlight: Promise<unknown> = Promise.resolve();
 
   const matchingOf = ({ jail }: RunningJail): Matching => ({
@@ -417,6 +420,7 @@ export function createPipeline(core: Core): Pipeline {
     take(chunk) {
       const outcome = chunk.kind === "file" ? takeFile(chunk) : takeJournald(chunk);
       core.dirty = true;
+      taken = system.clock.monotonic();
       void commit(outcome);
     },
     addBan,
@@ -428,6 +432,7 @@ export function createPipeline(core: Core): Pipeline {
       fileScanners.clear();
       journaldReaders = undefined;
     },
+    lastTaken: () => taken,
     async settled() {
       await inFlight;
     },

@@ -11,6 +11,7 @@ function open(name: string) {
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
     close: { args: [i32], returns: i32 },
+    madvise: { args: [pointer, u64, i32], returns: i32 },
     inotify_init1: { args: [i32], returns: i32 },
     inotify_add_watch: { args: [i32, pointer, u32], returns: i32 },
     inotify_rm_watch: { args: [i32, i32], returns: i32 },
