@@ -82,6 +82,7 @@ interface Entry {
 /** In the order in which `f2b help` lists them. */
 export const commands: Readonly<Record<string, Entry>> = {
   daemon: { load: async () => (await import("./daemon.ts")).daemon },
+  init: { load: async () => (await import("./init.ts")).init },
   service: { load: async () => (await import("./service.ts")).service },
   status: { load: async () => (await import("./status.ts")).status, answers: true },
   explain: { load: async () => (await import("./explain.ts")).explain, answers: true },

@@ -11,9 +11,11 @@ export interface Facts {
   readonly firewall: Firewall;
   readonly published: readonly Published[];
   readonly admin: Admin | undefined;
+  /** f2b's daemon runs already. */
+  readonly guarded: boolean;
   readonly fail2ban: Fail2ban | undefined;
-  /** The program by which mail leaves this machine; undefined: none is installed. */
-  readonly sendmail: string | undefined;
+  /** How mail can leave this machine: a server listens on port 25, or a sendmail program is installed; undefined: neither. */
+  readonly mail: "server" | "sendmail" | undefined;
 }
 
 /** A jail file, and what of its service is seen here. */
@@ -40,6 +42,8 @@ export interface Service {
   readonly port: readonly (string | number)[];
   /** It listens to f2b's own bans and needs no log. */
   readonly events: boolean;
+  /** The program whose log it reads, where that is another service's and nothing of the application itself was seen. */
+  readonly guestOf: string | undefined;
   /** Why strangers could have others banned by it: such a jail is never proposed. */
   readonly unsafe: string | undefined;
   /** Why the jail file leaves it to the user. */

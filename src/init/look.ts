@@ -27,11 +27,12 @@ export async function look(system: System, given: Given): Promise<Facts> {
     }
   };
   const running = processes(system);
+  const open = listeners(system);
   const systemd = there("/run/systemd/system");
   const units = systemd ? await activeUnits(system) : new Set<string>();
   const services = await findServices(system, given.resolver, {
     processes: running,
-    listeners: listeners(system),
+    listeners: open,
     units,
     socketPorts: (unit) => socketPorts(system, unit),
   });
@@ -43,8 +44,15 @@ export async function look(system: System, given: Given): Promise<Facts> {
     firewall,
     published: onePublished([...publishedByProxies(running), ...published]),
     admin: findAdmin(system, given.env, given.sessions),
+    guarded:
+      units.has("f2b.service") ||
+      running.some(({ names, words }) => names.includes("f2b") && words.includes("daemon")),
     fail2ban: fail2ban(there, running, units),
-    sendmail: system.programs.find("sendmail"),
+    mail: open.some((one) => one.protocol === "tcp" && one.port === 25)
+      ? "server"
+      : system.programs.find("sendmail") === undefined
+        ? undefined
+        : "sendmail",
   };
 }
 

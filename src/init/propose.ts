@@ -117,6 +117,9 @@ function proposeJail(service: Service): ProposedJail {
   const logged = seen.some((one) => one.startsWith("log: "));
   const hold =
     service.optional ??
+    (service.guestOf === undefined
+      ? undefined
+      : `only ${service.guestOf} was seen, whose log it reads: choose it where the application is in use`) ??
     (service.container !== undefined
       ? logged
         ? "its log comes from a container: check that it shows the clients' addresses"

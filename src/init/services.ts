@@ -27,39 +27,101 @@ const shared =
 const month = 30 * 86_400_000;
 const day = 86_400_000;
 
+interface Traces {
+  readonly file: JailFile;
+  readonly signs: Signs;
+  /** Active units, without the suffix, and names of programs, by which it was found. */
+  readonly by: readonly string[];
+  readonly units: readonly string[];
+  readonly here: readonly Process[];
+  readonly boxed: Process | undefined;
+  readonly logs: readonly Log[];
+}
+
 export async function findServices(
   system: System,
   resolver: Resolver,
   around: Surroundings,
 ): Promise<readonly Service[]> {
-  const found: Service[] = [];
-  for (const name of resolver.services()) {
+  const traces = resolver.services().flatMap((name): Traces[] => {
     const parsed = resolver.service(name);
-    if (parsed?.ok !== true) continue;
-    const service = await lookFor(system, parsed.value, around);
+    return parsed?.ok === true ? [tracesOf(system, parsed.value, around)] : [];
+  });
+  const claims = claimsOf(traces);
+  const found: Service[] = [];
+  for (const one of traces) {
+    const service = await judge(system, one, claims, around);
     if (service !== undefined) found.push(service);
   }
   return found;
 }
 
-async function lookFor(system: System, file: JailFile, around: Surroundings): Promise<Service | undefined> {
-  const events = file.settings.backend === "events";
-  const known = signsOf(file);
-  const units = known.units.filter((unit) => around.units.has(unit));
-  const matching = around.processes.filter((one) => known.is(one));
+function tracesOf(system: System, file: JailFile, around: Surroundings): Traces {
+  const signs = signsOf(file);
+  const units = signs.units.filter((unit) => around.units.has(unit));
+  const matching = around.processes.filter((one) => signs.is(one));
   const here = matching.filter((one) => one.container === undefined);
-  const boxed = matching.find((one) => one.container !== undefined);
-  const logs = logsOf(system, file.logpath);
+  return {
+    file,
+    signs,
+    units,
+    here,
+    boxed: matching.find((one) => one.container !== undefined),
+    by: [
+      ...new Set([
+        ...units.map((unit) => unit.replace(/\.\w+$/, "")),
+        ...here.map((one) => nameOf(one, signs)),
+      ]),
+    ],
+    logs: logsOf(system, file.logpath),
+  };
+}
+
+const stemOf = (jail: string): string => jail.split("-")[0] ?? jail;
+
+/** How many kinds of jails (by the first word of their names) claim a program or a log: what many claim is a host to guests. */
+function claimsOf(traces: readonly Traces[]): (sign: string) => number {
+  const claims = new Map<string, Set<string>>();
+  for (const { file, by, logs } of traces)
+    for (const sign of [...by, ...logs.map((log) => log.path)])
+      claims.set(sign, (claims.get(sign) ?? new Set()).add(stemOf(file.name)));
+  return (sign) => claims.get(sign)?.size ?? 0;
+}
+
+/** Names of programs that are not like their jails'. */
+const kin: Readonly<Record<string, readonly string[]>> = { apache: ["httpd"] };
+
+/** Jails that are about the host itself, whichever program it is. */
+const general = new Set(["web"]);
+
+function isOwn(jail: string, program: string): boolean {
+  const stem = stemOf(jail);
+  const name = program.toLowerCase();
+  return (
+    general.has(stem) || name.startsWith(stem) || stem.startsWith(name) || (kin[stem] ?? []).includes(name)
+  );
+}
+
+async function judge(
+  system: System,
+  { file, signs, by, units, here, boxed, logs }: Traces,
+  claims: (sign: string) => number,
+  around: Surroundings,
+): Promise<Service | undefined> {
+  const events = file.settings.backend === "events";
   const now = system.clock.now();
-  const ownLog = logs.some((log) => !shared.test(base(log.path)) && now - log.mtimeMs < day);
-  const runs = units.length > 0 || here.length > 0;
-  // An application inside another's process (PHP and the like) is known by its log alone.
+  // An application inside another's process (PHP and the like) is known by its own log alone.
+  const ownLog = logs.some(
+    (log) => !shared.test(base(log.path)) && claims(log.path) < 2 && now - log.mtimeMs < 7 * day,
+  );
+  const runs = by.length > 0;
   if (!runs && boxed === undefined && !ownLog && !events) return undefined;
+  const guest = runs && !ownLog && by.every((sign) => claims(sign) > 2 && !isOwn(file.name, sign));
   const silent = logs.every((log) => now - log.mtimeMs > 2 * day);
   const [first] = here;
   const running = [
     ...units,
-    ...(units.length === 0 && first !== undefined ? [`${nameOf(first, known)} (pid ${first.pid})`] : []),
+    ...(units.length === 0 && first !== undefined ? [`${nameOf(first, signs)} (pid ${first.pid})`] : []),
   ];
   const ports = here.flatMap((one) => portsOf(one, around.listeners));
   for (const unit of units) if (unit.endsWith(".socket")) ports.push(...(await around.socketPorts(unit)));
@@ -71,15 +133,16 @@ async function lookFor(system: System, file: JailFile, around: Surroundings): Pr
     container:
       runs || boxed?.container === undefined
         ? undefined
-        : { program: nameOf(boxed, known), log: containerLog(system, boxed.container.id) },
+        : { program: nameOf(boxed, signs), log: containerLog(system, boxed.container.id) },
     logs,
     elsewhere: elsewhere(file.logpath, logs, here),
     logpath: file.logpath,
     journald:
       runs && silent && file.journalmatch.length > 0 ? await lastRecord(system, file, now) : undefined,
-    otherPorts: uncovered(file.settings.port, ports),
+    otherPorts: guest ? [] : uncovered(file.settings.port, ports),
     port: portsWritten(file.settings.port),
     events,
+    guestOf: guest ? by[0] : undefined,
     unsafe:
       typeof file.filter.forgeable === "string"
         ? `strangers can forge its log: ${file.filter.forgeable}`
@@ -117,8 +180,7 @@ export function signsOf(file: Pick<JailFile, "name" | "journalmatch" | "filter">
     }
   }
   const program = programOf(file.filter.program);
-  const stem = file.name.split("-")[0] ?? file.name;
-  const stems = new Set([file.name, stem].filter((one) => !common.has(one)));
+  const stems = new Set([file.name, stemOf(file.name)].filter((one) => !common.has(one)));
   const names = (name: string): boolean =>
     comms.has(name) || stems.has(name.toLowerCase()) || program?.test(name) === true;
   return {

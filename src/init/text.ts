@@ -13,8 +13,8 @@ export interface Choices {
   /** Names of the jails to switch on. */
   readonly jails: readonly string[];
   readonly ignore: readonly Address[];
-  /** Where a daily report goes; undefined: nowhere. */
-  readonly mailto: string | undefined;
+  /** Where a daily report goes, and how; undefined: nowhere. */
+  readonly mail: { readonly to: string; readonly via: "server" | "sendmail" } | undefined;
 }
 
 const columns = 110;
@@ -34,7 +34,7 @@ export function freshText(proposal: Proposal, choices: Choices, date: string): s
     ),
     '# maxretry = 5\n# findtime = "10m"\n',
     ...chosen.map((jail) => `\n${jailText(jail)}`),
-    mailText(choices.mailto),
+    mailText(choices.mail),
     othersText(proposal, others),
   ].join("");
 }
@@ -43,7 +43,7 @@ export function freshText(proposal: Proposal, choices: Choices, date: string): s
 export function addedText(text: string, proposal: Proposal, choices: Choices): string {
   const { chosen } = split(proposal, choices);
   const withIgnored = choices.ignore.length === 0 ? text : addIgnored(text, choices.ignore);
-  const added = [...chosen.map((jail) => `\n${jailText(jail)}`), mailText(choices.mailto)].join("");
+  const added = [...chosen.map((jail) => `\n${jailText(jail)}`), mailText(choices.mail)].join("");
   return `${withIgnored}${withIgnored.endsWith("\n") || added === "" ? "" : "\n"}${added}`;
 }
 
@@ -66,18 +66,30 @@ function jailText(jail: ProposedJail): string {
 const lineText = ({ key, value, reason }: Line): string =>
   `${comment(visible(reason))}${key} = ${tomlText(value)}\n`;
 
-const ignoreText = (addresses: readonly Address[]): string =>
-  addresses.length === 0
-    ? comment(
-        "Never counted nor banned: your own addresses, monitoring. The machine's own are safe anyway.",
-      ) + '# ignoreip = ["192.0.2.0/24"]\n'
-    : comment("Never counted nor banned. You were connected from here when this was written.") +
-      `ignoreip = ${tomlText(addresses)}\n`;
+function ignoreText(addresses: readonly Address[]): string {
+  if (addresses.length > 0)
+    return `${comment("Never counted nor banned. You were connected from here when this was written.")}ignoreip = ${tomlText(addresses)}\n`;
+  const why = "Never counted nor banned: your own addresses, monitoring. The machine's own are safe anyway.";
+  return `${comment(why)}# ignoreip = ["192.0.2.0/24"]\n`;
+}
 
-const mailText = (to: string | undefined): string =>
-  to === undefined
-    ? ""
-    : `\n# Tells by the local sendmail what was banned, once a day; "f2b notify test admin" tries it.\n[notify.admin]\ntype = "mail"\nto = ${tomlText([to])}\nbans = false\n\n[report]\nschedule = "daily 07:00"\nnotify = ["admin"]\n`;
+function mailText(mail: Choices["mail"]): string {
+  if (mail === undefined) return "";
+  const why =
+    mail.via === "server"
+      ? "A report once a day, by the mail server of this machine; and at once what is broken."
+      : "A report once a day, by this machine's sendmail program; and at once what is broken.";
+  return `
+${comment(`${why} "f2b notify test admin" tries it.`)}[notify.admin]
+type = "mail"
+to = ${tomlText([mail.to])}
+${mail.via === "server" ? "" : 'via = "sendmail"\n'}events = ["source", "enforcement", "health", "campaign"]
+
+[report]
+schedule = "daily 07:00"
+notify = ["admin"]
+`;
+}
 
 function othersText({ refused }: Proposal, others: readonly ProposedJail[]): string {
   const held = others.map((jail) => ({ jail: jail.jail, reason: jail.hold ?? "you left it out" }));
