@@ -155,6 +155,8 @@ export class Follow {
     this.real = opened.real;
     const tail = this.#takeUp(opened.fd, opened.stat);
     if (current !== undefined) {
+      // Truncated just before it was renamed: then a copy of it is among the rotations, and half of that has been read.
+      if (!current.holds(current.spot)) await this.#truncated(current);
       this.#drain(current);
       this.#current = undefined;
       this.#catchMissed(tail);
@@ -239,11 +241,12 @@ export class Follow {
     for (let attempt = 0; attempt < 5; attempt++) {
       const found = await locate(system, this.path, spot);
       if (found === undefined) return false;
-      const newer = siblings(system, this.path).filter(
-        (one) =>
+      const all = siblings(system, this.path);
+      const at = all.findIndex((one) => one.path === found.path);
+      const newer = all.filter(
+        (one, i) =>
           later &&
-          one.stat.ino !== found.stat.ino &&
-          one.stat.mtimeMs > found.stat.mtimeMs &&
+          (at < 0 ? one.stat.mtimeMs > found.stat.mtimeMs : i > at) &&
           !this.#known.has(nameKey(one)) &&
           this.#isOurs(one),
       );

@@ -15,7 +15,7 @@ export interface Rotated {
 }
 
 /** Compressed candidates that are looked into, newest first: each costs unpacking up to the position. */
-const MOST_UNPACKED = 4;
+const MOST_UNPACKED = 8;
 /** Names of a directory that are looked at for an inode. */
 const MOST_NAMES = 5_000;
 
@@ -27,7 +27,25 @@ export function siblings(system: System, path: string): readonly Rotated[] {
   const names = new Set(all.map((one) => one.path));
   return all
     .filter((one) => one.packing === undefined || !names.has(one.path.slice(0, -one.packing.length - 1)))
-    .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs);
+    .sort((a, b) => byAge(base, a, b));
+}
+
+/** By what the names say where both say it (a higher number is older, a later date younger): the kernel's time stamps are coarse. */
+function byAge(base: string, a: Rotated, b: Rotated): number {
+  const [first, second] = [stampOf(base, a.path), stampOf(base, b.path)];
+  const count = /^\d{1,5}$/;
+  if (count.test(first) && count.test(second)) return Number(second) - Number(first);
+  const date = /^\d{4}-?\d\d/;
+  if (date.test(first) && date.test(second) && first !== second) return first < second ? -1 : 1;
+  return a.stat.mtimeMs - b.stat.mtimeMs;
+}
+
+/** "1" of auth.log.1.gz, "20261121" of access-20261121.log. */
+function stampOf(base: string, path: string): string {
+  const plain = basename(path).replace(/\.(?:gz|zst|xz|bz2)$/, "");
+  if (plain.startsWith(base)) return plain.slice(base.length + 1);
+  const dot = base.lastIndexOf(".");
+  return plain.slice(dot + 1, -(base.length - dot));
 }
 
 export function isRotatedName(base: string, name: string): boolean {
