@@ -24,7 +24,7 @@ export interface Service {
   readonly summary: string;
   /** What the service must be configured to log, if anything. */
   readonly needs: string | undefined;
-  /** How it is known to run, shortest first: "nginx.service", "nginx (812)". Empty: it is not seen running. */
+  /** How it is known to run, shortest first: "nginx.service", "nginx". Empty: it is not seen running. */
   readonly running: readonly string[];
   /** It runs in a container: the program's name and the container's json-file log, if docker writes one. */
   readonly container: { readonly program: string; readonly log: string | undefined } | undefined;

@@ -119,10 +119,7 @@ async function judge(
   const guest = runs && !ownLog && by.every((sign) => claims(sign) > 2 && !isOwn(file.name, sign));
   const silent = logs.every((log) => now - log.mtimeMs > 2 * day);
   const [first] = here;
-  const running = [
-    ...units,
-    ...(units.length === 0 && first !== undefined ? [`${nameOf(first, signs)} (pid ${first.pid})`] : []),
-  ];
+  const running = [...units, ...(units.length === 0 && first !== undefined ? [nameOf(first, signs)] : [])];
   const ports = here.flatMap((one) => portsOf(one, around.listeners));
   for (const unit of units) if (unit.endsWith(".socket")) ports.push(...(await around.socketPorts(unit)));
   return {
@@ -222,6 +219,9 @@ function logsOf(system: System, logpath: readonly string[]): Log[] {
   });
 }
 
+/** "*.log" would take every log for the service's: a name must say something beside. */
+const telling = (name: string): boolean => name.replace(/[*?.]|log/g, "").length > 2;
+
 /** Logs that the service writes and no path answers, if their names are like those of the jail's own. */
 export function elsewhere(
   logpath: readonly string[],
@@ -230,7 +230,7 @@ export function elsewhere(
 ): string[] {
   const known = new Set(logs.map((log) => log.path));
   const names = [...new Set(logpath.map(base))]
-    .filter((name) => !shared.test(name))
+    .filter((name) => !shared.test(name) && telling(name))
     .map(
       (name) =>
         new RegExp(

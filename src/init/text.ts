@@ -57,14 +57,16 @@ function split({ jails }: Proposal, choices: Choices) {
 function jailText(jail: ProposedJail): string {
   return [
     comment(visible(jail.summary)),
-    ...jail.seen.map((one) => comment(visible(one))),
+    comment(sentence(visible(jail.seen.join("; ")))),
     `[jails.${/^[\w-]+$/.test(jail.jail) ? jail.jail : JSON.stringify(jail.jail)}]\nenabled = true\n`,
     ...jail.lines.map(lineText),
   ].join("");
 }
 
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
 const lineText = ({ key, value, reason }: Line): string =>
-  `${comment(visible(reason))}${key} = ${tomlText(value)}\n`;
+  `${comment(sentence(visible(reason)).replace(/\.\.$/, "."))}${key} = ${tomlText(value)}\n`;
 
 function ignoreText(addresses: readonly Address[]): string {
   if (addresses.length > 0)
