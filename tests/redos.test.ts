@@ -194,6 +194,7 @@ function timeOf(one: Expression, line: string): number {
     timing: false,
     gaveUp: undefined,
     endsQuietly: undefined,
+    ascii: () => true,
   });
   return performance.now() - began;
 }

@@ -7,6 +7,7 @@ import {
   copyText,
   decodeText,
   type Expression,
+  encodeText,
   expression,
   judge,
   type MatchContext,
@@ -14,7 +15,6 @@ import {
   run,
   type Said,
 } from "./filter.ts";
-import { asBytes } from "./records.ts";
 
 /**
  * The value at a path such as "request.headers.X-Real-Ip.0"; keys may hold dots themselves. In a list "-1" is the last entry and
@@ -82,7 +82,7 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
   if (paths === undefined) return undefined;
   let record: unknown;
   try {
-    record = JSON.parse(line);
+    record = JSON.parse(decodeText(line));
   } catch {
     return undefined;
   }
@@ -93,9 +93,11 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
   }
   if (hasTwice(line, record, [...paths.address, ...filter.require.map((r) => r.path)])) return undefined;
   // One record is one message: a line feed in it begins nothing.
-  const message = asBytes(textAt(record, paths.message) ?? "").replace(/\n/g, "\\n");
+  const message = encodeText(textAt(record, paths.message) ?? "").replace(/\n/g, "\\n");
   const time = paths.time.map((path) => valueAt(record, path)).find((value) => value !== undefined);
   let said: Said;
+  // JSON may have escaped what the message holds: the line being ASCII says nothing.
+  context = { ...context, ascii: () => false };
   if (filter.fail.length > 0) {
     const outcome = matchMessage(filter, message, 0, message.length, context);
     if (outcome === undefined || outcome === "ended") return undefined;
@@ -119,7 +121,7 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
     said = { ...said, ...blamed };
   }
   const field = said.user === undefined ? textAt(record, paths.user) : undefined;
-  return { said: field === undefined ? said : { ...said, user: decodeText(asBytes(field)) }, time };
+  return { said: field === undefined ? said : { ...said, user: copyText(field) }, time };
 }
 
 /** Stands for "the fields alone matched" where a filter has no failregex. */

@@ -1,6 +1,7 @@
 // The head of a line: where its time stands, which program wrote it, where the message begins. Works by char codes on the
 // chunk as it was read; nothing is cut out and, but for odd stamps, nothing is allocated.
 
+import { decodeText, encodeText } from "./bytes.ts";
 import { type Stamp, stampAt } from "./datetime.ts";
 
 /** Offsets into the text; -1 where there is none. One object is filled again and again. */
@@ -315,13 +316,13 @@ export function unwrap(line: string): Unwrapped | undefined {
   if (line.startsWith('{"log":"')) {
     let entry: unknown;
     try {
-      entry = JSON.parse(line);
+      entry = JSON.parse(decodeText(line));
     } catch {
       return undefined;
     }
     const { log, time, stream } = entry as { log?: unknown; time?: unknown; stream?: unknown };
     if (typeof log !== "string" || typeof time !== "string" || typeof stream !== "string") return undefined;
-    return { text: log.replace(/\r?\n$/, ""), time, whole: log.endsWith("\n") };
+    return { text: encodeText(log.replace(/\r?\n$/, "")), time, whole: log.endsWith("\n") };
   }
   const match = cri.exec(line);
   if (match === null) return undefined;

@@ -20,7 +20,7 @@ import { forgeableFile, isRefused } from "./forgeable.ts";
 import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
-import type { Records } from "./records.ts";
+import { isAscii, type Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
 import { type Session, Sessions } from "./session.ts";
 
@@ -41,6 +41,10 @@ export class Watcher {
   private window: { readonly message: string; readonly line: string; readonly at: Time | undefined }[] = [];
   private scan: ScanContext = { now: 0, live: true };
   private found: Found[] = [];
+
+  /** The chunk, and whether it is ASCII where that was asked for. */
+  private chunk = "";
+  private ascii: boolean | undefined;
 
   // The line in hand.
   private text = "";
@@ -75,6 +79,7 @@ export class Watcher {
       clock: options.clock,
       timing: options.timing === true,
       gaveUp: options.gaveUp === undefined ? undefined : (expression) => options.gaveUp?.(index, expression),
+      ascii: () => this.isAscii(),
       endsQuietly: session?.byPid !== true || thorough ? undefined : (user) => this.endsQuietly(user),
     };
   }
@@ -83,9 +88,18 @@ export class Watcher {
     this.scan = scan;
     this.found = found;
     this.times.begin(records, scan.now);
+    this.chunk = records.text;
+    this.ascii = undefined;
     this.fileMark ??= forgeableFile(this.compiled, records.text);
     // In the backlog time is what the log says; there the bound on their number is enough.
     if (scan.live) this.sessions?.sweep(scan.now);
+  }
+
+  /** Asked at the first failure of a chunk; what is not the chunk (journald, JSON, joined lines) is looked at by itself. */
+  private isAscii(): boolean {
+    if (this.text !== this.chunk) return false;
+    this.ascii ??= isAscii(this.chunk);
+    return this.ascii;
   }
 
   private take(text: string, from: number, to: number, head: Head): void {
@@ -370,7 +384,10 @@ export class Watcher {
     const failure: Mutable<Failure> = {
       target: target ?? idTarget(name ?? ""),
       at: scan.live || scan.clamp === false ? at : Math.min(at, scan.now),
-      line: decodeText(line ?? this.text.slice(this.from, this.to)),
+      line:
+        line === undefined
+          ? decodeText(this.text.slice(this.from, this.to), this.isAscii())
+          : decodeText(line),
       attempts,
       regex: outcome.expression.index,
     };

@@ -329,6 +329,12 @@ describe("JSON", () => {
     expect(scannerOf(json).file('{"level":"warn","msg":"login failed"\n', live)).toEqual([]);
   });
 
+  test("what JSON escapes is what a user is called", () => {
+    const rule = { ...json, failregex: ["^login of <F-USER>.*</F-USER> failed$"] };
+    const text = line({ ...record, msg: "login of X failed" }).replace(" X ", " \\u0416\\u00eb ");
+    expect(said(scannerOf(rule).file(text, live))).toEqual(["203.0.113.5 Жë"]);
+  });
+
   test("a key that stands twice is refused", () => {
     const twice = line(record).replace('"level":"warn"', '"level":"info","level":"warn"');
     expect(scannerOf(json).file(twice, live)).toEqual([]);
