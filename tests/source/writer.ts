@@ -31,7 +31,10 @@ function open(): number {
 /** log.3 → log.4, log.2 → log.3 … */
 function shift(): void {
   for (let i = generation; i >= 1; i--) {
-    if (fs.existsSync(`${log}.${i}`)) fs.renameSync(`${log}.${i}`, `${log}.${i + 1}`);
+    for (const ending of ["", ".gz"]) {
+      if (fs.existsSync(`${log}.${i}${ending}`))
+        fs.renameSync(`${log}.${i}${ending}`, `${log}.${i + 1}${ending}`);
+    }
   }
 }
 
@@ -66,7 +69,6 @@ function rotate(): void {
       const packed = Bun.gzipSync(fs.readFileSync(`${log}.1`));
       fs.writeFileSync(`${log}.1.gz`, packed);
       fs.unlinkSync(`${log}.1`);
-      fs.renameSync(`${log}.1.gz`, `${log}.${generation}.gz`);
       return;
     }
   }
