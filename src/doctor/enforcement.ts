@@ -48,11 +48,6 @@ function checkBanaction(facts: Facts, jail: Jail): Finding[] {
     if (missing.length > 0) found.push(finding("F2B401", `${who} needs ${missing.join(", ")}`, place));
     else if (probe?.works === false)
       found.push(finding("F2B402", `${who} cannot use ${use.name}`, { ...place, why: probe.why }));
-    const networks = jail.prefix.ladder.length > 0;
-    if (!member.can.v6 && facts.firewall.ipv6)
-      found.push(finding("F2B420", `${use.name} cannot shut out the IPv6 addresses that ${who} bans`, place));
-    else if (!member.can.prefix && networks && use.name !== "print")
-      found.push(finding("F2B420", `${use.name} cannot shut out the networks that ${who} bans`, place));
     const ipset = use.options.ipset;
     if (use.name === "iptables" && ipset !== false && !programs.has("ipset") && missing.length === 0)
       found.push(finding("F2B421", `${who} has a rule of iptables for each address`, place));

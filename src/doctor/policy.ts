@@ -1,5 +1,6 @@
 // Settings that are valid and yet a trap: times without units, bans that stop nobody, lists that hold everybody, jails that never ban.
 
+import { banactions } from "../banaction/index.ts";
 import { placeOf } from "../config/faults.ts";
 import type { Config } from "../config/index.ts";
 import type { Path } from "../config/locate.ts";
@@ -7,11 +8,10 @@ import { parseAddress, parsePrefix, prefixBits, prefixContains } from "../core/a
 import type { Address, Jail, Place, Prefix, Span } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
 import { withoutForgeable } from "../core/filter.ts";
-import { notifiers } from "../notify/index.ts";
-import { isSecret } from "../notify/secret.ts";
 import type { Read } from "./files.ts";
 import { finding } from "./finding.ts";
 import type { Finding } from "./index.ts";
+import { shapeOf, writtenSecrets } from "./secrets.ts";
 
 export function lintSettings(read: Read): Finding[] {
   const enabled = read.config.jails.filter((jail) => jail.enabled);
@@ -187,6 +187,12 @@ function lintJail(config: Config, jail: Jail): Finding[] {
     bothWays(jail)
   )
     found.push(finding("F2B125", `${who} shuts tcp only`, at("protocol")));
+  if (
+    jail.usedns === "raw" ||
+    [...jail.filter.failregex, ...jail.filter.prefregex].some((one) => one.includes("<F-ID"))
+  )
+    if (!jail.banaction.some((use) => banactions[use.name]?.can.id === true))
+      found.push(finding("F2B420", `${who} blames by something that is no address`, at("banaction")));
   return found;
 }
 
@@ -369,15 +375,8 @@ function lintNotify({ config, layers }: Read, jails: readonly Jail[]): Finding[]
   };
   for (const [name, use] of Object.entries(config.notify)) {
     const options = use.options as Table;
-    const shape =
-      (
-        notifiers[use.type]?.options as unknown as {
-          shape?: Readonly<Record<string, Parameters<typeof isSecret>[0]>>;
-        }
-      )?.shape ?? {};
-    const secrets = Object.keys(options).filter(
-      (key) => options[key] !== undefined && shape[key] !== undefined && isSecret(shape[key]),
-    );
+    const shape = shapeOf(use.type);
+    const secrets = writtenSecrets(use);
     for (const [key, value] of Object.entries(options)) {
       const texts = (Array.isArray(value) ? value : [value]).filter((one) => typeof one === "string");
       const odd = texts.find((one) => placeholder.test(one));
@@ -385,7 +384,7 @@ function lintNotify({ config, layers }: Read, jails: readonly Jail[]): Finding[]
         found.push(
           finding(
             "F2B804",
-            `[notify.${name}] ${key} ${secrets.includes(key) ? "is" : `= ${JSON.stringify(odd)}`} still a placeholder`.replace(
+            `[notify.${name}] ${key} ${secrets.includes(key) ? "is" : `= ${JSON.stringify(odd)} is`} still a placeholder`.replace(
               "is still",
               "is still",
             ),

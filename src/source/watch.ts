@@ -21,6 +21,10 @@ const UNWATCHABLE: Readonly<Record<number, string>> = {
   1952539503: "OCFS2",
 };
 
+/** True where the path lies on a file system that tells of no changes made elsewhere. Throws where there is nothing. */
+export const isNetwork = (system: System, path: string): boolean =>
+  UNWATCHABLE[system.files.fsType(path)] !== undefined;
+
 export interface Watches {
   /** From now on exactly these directories. Re-made ones are watched anew. */
   set(directories: ReadonlySet<string>): void;

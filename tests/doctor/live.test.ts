@@ -151,10 +151,6 @@ const pairs: Readonly<Record<string, Pair>> = {
   F2B417: pair(status({ jails: [] })),
   F2B418: pair(status({ degraded: "ENOSPC" })),
   F2B419: pair(status({ version: "0.9.0" })),
-  F2B420: pair(
-    config(plainText.replace('"auto"', '"ipfw"'), firewall({ programs: new Set(["ipfw"]), ipv6: true })),
-    config(plainText.replace('"auto"', '["nftables"]')),
-  ),
   F2B421: pair(iptables({ programs: new Set(["iptables", "ip6tables"]) }), iptables({})),
   F2B501: pair(dear("session", "198.51.100.7"), dear("session", "192.0.2.10")),
   F2B502: pair(dear("gateway", "198.51.100.1"), dear("gateway", "192.0.2.1")),

@@ -118,10 +118,12 @@ export const enforcementRules = {
     fix: "systemctl restart f2b; standing bans stay",
   },
   F2B420: {
-    severity: "warning",
-    title: "a banaction that cannot shut out what its jail bans",
-    why: "bans of whole networks or of IPv6 addresses are refused by it",
-    fix: "choose one that can, such as nftables",
+    severity: "error",
+    title: "a banaction that cannot shut out what its jail blames",
+    why: 'firewalls know addresses; what <F-ID> captures, or a name with usedns = "raw", is refused by them and never banned',
+    fix: 'capture the address with <HOST>, or write a banaction = { name = "command", … } that understands it',
+    bad: "failregex = ['^locked out: <F-ID>\\S+</F-ID>$']",
+    good: "failregex = ['^locked out: \\S+ from <HOST>$']",
   },
   F2B421: {
     severity: "note",
