@@ -81,7 +81,7 @@ function proposeJail(service: Service): ProposedJail {
     lines.push({
       key: "port",
       value: [...service.port, ...service.otherPorts],
-      reason: `it listens on ${service.otherPorts.join(", ")} as well`,
+      reason: `It listens on ${service.otherPorts.join(", ")} as well.`,
     });
   const latest = Math.max(...service.logs.map((log) => log.mtimeMs));
   const byJournald = service.journald !== undefined && service.journald > latest + 60_000;
@@ -91,7 +91,7 @@ function proposeJail(service: Service): ProposedJail {
     lines.push({
       key: "logpath",
       value: [...service.logpath, ...service.elsewhere],
-      reason: `it also writes ${shortly(service.elsewhere)}`,
+      reason: `It also writes ${shortly(service.elsewhere)}.`,
     });
     seen.push(`log: ${shortly(service.elsewhere)}`);
   } else if (byJournald) {
@@ -100,7 +100,7 @@ function proposeJail(service: Service): ProposedJail {
       lines.push({
         key: "backend",
         value: "systemd",
-        reason: `${service.logs[0]?.path ?? "its file"} is no longer written; the journal is`,
+        reason: `${service.logs[0]?.path ?? "its file"} is no longer written; the journal is.`,
       });
   } else if (
     service.container !== undefined &&
@@ -110,7 +110,7 @@ function proposeJail(service: Service): ProposedJail {
     lines.push({
       key: "logpath",
       value: ["/var/lib/docker/containers/*/*-json.log"],
-      reason: "docker keeps what containers print there; every container's output is read",
+      reason: "Docker keeps what containers print there; every container's output is read.",
     });
     seen.push("log: docker's json-file");
   }

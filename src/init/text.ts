@@ -17,7 +17,8 @@ export interface Choices {
   readonly mail: { readonly to: string; readonly via: "server" | "sendmail" } | undefined;
 }
 
-const columns = 110;
+/** A terminal of 80 columns shows the file without breaking its lines, also in a frame. */
+const columns = 74;
 
 /** A whole new file. */
 export function freshText(proposal: Proposal, choices: Choices, date: string): string {
@@ -66,7 +67,7 @@ function jailText(jail: ProposedJail): string {
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 const lineText = ({ key, value, reason }: Line): string =>
-  `${comment(sentence(visible(reason)).replace(/\.\.$/, "."))}${key} = ${tomlText(value)}\n`;
+  `${comment(visible(reason))}${key} = ${tomlText(value)}\n`;
 
 function ignoreText(addresses: readonly Address[]): string {
   if (addresses.length > 0)

@@ -142,7 +142,9 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
         base === undefined || takeOver ? `${lent.path} (new)` : `What changes in ${lent.path}`,
         base === undefined ? text.trimEnd() : takeOver ? text.trimEnd() : diff(base.text, text),
       );
-    const decision = await decide(facts, changed, proposal, terminal);
+    const idle = base === undefined && jails.length === 0;
+    if (idle) terminal.warn("Without a service f2b would do nothing.");
+    const decision = await decide(facts, changed, idle, proposal, terminal);
     if (decision === cancelled || decision === "stop") return out;
     if (decision === "again") continue;
     const start = decision === "start";
@@ -190,7 +192,7 @@ async function askOnce(
   return { ignore, mail: to === "" ? undefined : { to, via: facts.mail } };
 }
 
-function decide(facts: Facts, changed: boolean, proposal: Proposal, terminal: Terminal) {
+function decide(facts: Facts, changed: boolean, idle: boolean, proposal: Proposal, terminal: Terminal) {
   const startable = facts.root && (facts.systemd || facts.guarded);
   const write = changed ? "Write it" : "Leave it as it is";
   const verb = facts.guarded ? "bring it into force" : "start the service";
@@ -200,7 +202,7 @@ function decide(facts: Facts, changed: boolean, proposal: Proposal, terminal: Te
     ...(proposal.jails.length > 0 ? [{ value: "again" as const, label: "Choose the services again" }] : []),
     { value: "stop" as const, label: "Leave without changing anything" },
   ];
-  return terminal.choose("What now?", choices, startable ? "start" : "write");
+  return terminal.choose("What now?", choices, idle ? "stop" : startable ? "start" : "write");
 }
 
 const choicesOf = (proposal: Proposal) =>
