@@ -117,12 +117,13 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
   return {
     failure(failure, seen, facts) {
       const { target } = failure;
+      // The cheapest and commonest first: in a flood most failures are those of the banned.
+      const standing = facts.covering(jail.name, target);
+      if (standing !== undefined) return none("banned", `already banned as ${standing.target.text}`);
       if (facts.judged(jail.name, target, failure.at, seen))
         return none("judged", "already judged before the restart");
       const gated = gate(target, facts);
       if (gated !== undefined) return gated;
-      const standing = facts.covering(jail.name, target);
-      if (standing !== undefined) return none("banned", `already banned as ${standing.target.text}`);
       if (failure.at < facts.now - jail.findtime * 1000) return none("stale", "older than findtime");
 
       const storm = campaign?.observe(addressOf(target), failure.user, failure.at);

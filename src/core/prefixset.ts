@@ -85,7 +85,7 @@ export function createPrefixSet(initial: Iterable<Address | Prefix> = []): Prefi
     get size() {
       return size;
     },
-    find: (address) => covering(readWords(address, asked))?.text,
+    find: (address) => (size === 0 ? undefined : covering(readWords(address, asked))?.text),
     touching(range) {
       const words = { ...readWords(range, asked) };
       const outer = covering(words);

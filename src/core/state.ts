@@ -441,10 +441,14 @@ function addTo(byPrefix: Map<Prefix, Ban[]>, prefix: Prefix | undefined, ban: Ba
   else list.push(ban);
 }
 
-/** The target's own key and those of the prefixes in use that hold it, narrowest first. */
-function* keysOver(state: State, target: Target): Iterable<string> {
-  yield targetKey(target);
-  if (target.kind === "id" || state.lengths[target.family].size === 0) return;
+const noKeys: readonly string[] = Object.freeze([]);
+
+/** Keys of the prefixes in use that hold the target, narrowest first; mostly there are none, and this stands in the way of every failure. */
+function keysAbove(state: State, target: Target): Iterable<string> {
+  return target.kind === "id" || state.lengths[target.family].size === 0 ? noKeys : prefixesAbove(state, target);
+}
+
+function* prefixesAbove(state: State, target: Exclude<Target, { kind: "id" }>): Iterable<string> {
   const own = bitsOf(target);
   for (const bits of [...state.lengths[target.family]].sort((a, b) => b - a))
     if (bits < own) yield prefixOf(baseOf(target), bits);
@@ -459,7 +463,9 @@ export const liveBan = (state: State, jail: JailName, target: Target): Ban | und
 export function covering(state: State, jail: JailName, target: Target): Ban | undefined {
   const bans = state.jails.get(jail)?.bans;
   if (bans === undefined || bans.size === 0) return undefined;
-  for (const key of keysOver(state, target)) {
+  const exact = bans.get(targetKey(target));
+  if (exact !== undefined) return exact;
+  for (const key of keysAbove(state, target)) {
     const ban = bans.get(key);
     if (ban !== undefined) return ban;
   }
@@ -537,15 +543,20 @@ export function alreadyJudged(
   seen: Seen | undefined,
 ): boolean {
   if (state.past.size === 0 && state.marks.size === 0) return false;
-  for (const key of keysOver(state, target)) {
-    for (const past of state.past.get(key)?.jails ?? [])
+  if (judgedUnder(state, targetKey(target), jail, at, seen)) return true;
+  for (const key of keysAbove(state, target)) if (judgedUnder(state, key, jail, at, seen)) return true;
+  return false;
+}
+
+function judgedUnder(state: State, key: string, jail: JailName, at: Time, seen: Seen | undefined): boolean {
+  const known = state.past.get(key);
+  if (known !== undefined)
+    for (const past of known.jails)
       if (past.floor !== undefined && at <= past.floor && (past.jail === jail || past.jail === everyJail))
         return true;
-    if (seen !== undefined)
-      for (const mark of state.marks.get(key) ?? [])
-        if (mark.jail === jail && covers(mark.seen, seen)) return true;
-  }
-  return false;
+  const marks = seen === undefined ? undefined : state.marks.get(key);
+  if (marks === undefined || seen === undefined) return false;
+  return marks.some((mark) => mark.jail === jail && covers(mark.seen, seen));
 }
 
 /** Bans whose time is up; each stands until its unban is applied. */
