@@ -37,7 +37,7 @@ export async function startFail2ban(
   );
   writeFileSync(
     join(directory, "jail.conf"),
-    `[sshd]\nenabled = true\nfilter = sshd\nbackend = pyinotify\nlogpath = ${log}\nmaxretry = ${settings.maxretry}\nfindtime = ${settings.findtime ?? "10m"}\nbantime = 1h\nport = ssh\nprotocol = tcp\naction = ${settings.action}\n`,
+    `[sshd]\nenabled = true\nfilter = sshd\nbackend = auto\nlogpath = ${log}\nmaxretry = ${settings.maxretry}\nfindtime = ${settings.findtime ?? "10m"}\nbantime = 1h\nport = ssh\nprotocol = tcp\naction = ${settings.action}\n`,
   );
   const child = lab.server.start(
     [
