@@ -108,7 +108,10 @@ export function createPipeline(core: Core): Pipeline {
         zone: zoneOf(members[0]?.jail.logtimezone),
         linecap: core.config.daemon.linecap,
         clock: () => system.clock.monotonic(),
-        gaveUp: (member, expression) => core.switchedOff(here[member], expression.pattern.source),
+        gaveUp: (member, expression) => {
+          // Once may be the machine; the third time puts it out of use.
+          if (expression.stats.disabled !== undefined) core.switchedOff(here[member], expression.pattern.source);
+        },
       },
     );
     const elsewhere = members
