@@ -38,11 +38,13 @@ Exit code 78: there are errors. 1: there are warnings, with --strict. 0 otherwis
     }
     const [file] = call.words;
     if (file !== undefined) {
-      const { findings, files } = lint(call.system, file);
-      return report(call, select(call, findings), files);
+      return mending(call, async () => {
+        const { findings, files } = lint(call.system, file);
+        return { findings: select(call, findings), files, extra: {} };
+      });
     }
     const { examine } = await import("./doctorlive.ts");
-    return examine(call);
+    return mending(call, () => examine(call));
   },
 };
 
@@ -76,12 +78,56 @@ export function select(call: Call, findings: readonly Finding[]): readonly Findi
   return findings.filter((one) => (only.length === 0 || only.includes(one.id)) && !skip.includes(one.id));
 }
 
-/** Prints findings and gives the exit code. `extra` are further fields of the JSON form. */
-export function report(
+export interface Examined {
+  readonly findings: readonly Finding[];
+  readonly files: readonly string[];
+  /** Further fields of the JSON form. */
+  readonly extra: Readonly<Record<string, unknown>>;
+}
+
+/** Reports; with --fix mends first what it can, says so, and looks again. */
+async function mending(call: Call, look: () => Promise<Examined>): Promise<number> {
+  const first = await look();
+  if (call.flags.fix !== true) return report(call, first.findings, first.files, first.extra);
+  const { apply, asks, describeMend } = await import("../doctor/mend.ts");
+  const mended: string[] = [];
+  // From the end of a file to its beginning, so that a new line moves no place that is still to be mended.
+  const mends = first.findings
+    .flatMap((one) => one.mend ?? [])
+    .sort((a, b) => ("at" in b ? b.at.line : 0) - ("at" in a ? a.at.line : 0));
+  for (const mend of mends) {
+    const what = describeMend(mend);
+    if (mended.includes(what)) continue;
+    if (asks(mend) && call.flags.yes !== true && !(await agreed(call, what))) {
+      call.err(`left: ${visible(what)}\n`);
+      continue;
+    }
+    const why = apply(call.system, mend, first.files[0]);
+    if (why === undefined) mended.push(what);
+    call.err(
+      why === undefined ? `done: ${visible(what)}\n` : `not done: ${visible(what)}: ${visible(why)}\n`,
+    );
+  }
+  if (mends.length === 0) call.err("nothing of this can be mended from here\n");
+  const then = mended.length === 0 ? first : await look();
+  return report(call, then.findings, then.files, { ...then.extra, mended });
+}
+
+async function agreed(call: Call, what: string): Promise<boolean> {
+  if (call.stdin.isTTY !== true || call.json) return false;
+  const { createInterface } = await import("node:readline/promises");
+  const terminal = createInterface({ input: call.stdin, output: call.stdout });
+  const answer = await terminal.question(`${visible(what)}? [Y/n] `).catch(() => "n");
+  terminal.close();
+  return !/^n/i.test(answer.trim());
+}
+
+/** Prints findings and gives the exit code. */
+function report(
   call: Call,
   findings: readonly Finding[],
   files: readonly string[],
-  extra: Readonly<Record<string, unknown>> = {},
+  extra: Readonly<Record<string, unknown>>,
 ): number {
   const sums = sumsOf(findings);
   if (call.json) {

@@ -2,6 +2,7 @@
 // doctor, which knows neither.
 
 import { type Config, loadConfig } from "../config/index.ts";
+import { builtIn } from "../config/load.ts";
 import { parseAddress } from "../core/address.ts";
 import type { Address } from "../core/domain.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
@@ -18,25 +19,30 @@ import { checkLive } from "../doctor/live.ts";
 import type { Banned } from "../doctor/look/firewall.ts";
 import type { Told } from "../doctor/look/notify.ts";
 import { defaultSocket } from "./client.ts";
-import { report, select } from "./doctor.ts";
+import { type Examined, select } from "./doctor.ts";
 import type { Call } from "./index.ts";
 import { version } from "./version.ts";
 
 /** How far back the logs are read for who would have been banned. */
 const days = 3;
 
-export async function examine(call: Call): Promise<number> {
+export async function examine(call: Call): Promise<Examined> {
   const { findings, files, config } = lint(call.system, call.config, { saved: true });
   // Without a configuration that can be loaded the built-in one still says what to look at.
   const looked = config ?? fallback(call);
   const live = looked === undefined ? [] : checkLive(await facts(call, looked));
-  return report(call, select(call, sortFindings([...findings, ...live])), files, {
-    live: looked !== undefined,
-  });
+  return {
+    findings: select(call, sortFindings([...findings, ...live])),
+    files,
+    extra: { live: looked !== undefined },
+  };
 }
 
 function fallback(call: Call): Config | undefined {
-  const loaded = loadConfig({ system: call.system, reader: undefined, texts: new Map(), saved: false });
+  // A path beside which there is nothing.
+  const path = "/dev/null/f2b.toml";
+  const texts = new Map([[path, builtIn.text]]);
+  const loaded = loadConfig({ system: call.system, reader: undefined, saved: false, path, texts });
   return loaded.ok ? loaded.value : undefined;
 }
 
@@ -45,7 +51,7 @@ async function facts(call: Call, config: Config) {
   const addresses = lookAtMachine(call.system);
   const [status, banned, told] = await Promise.all([
     quietly<StatusReport>(socket, "/status"),
-    quietly<readonly Banned[]>(socket, "/banned"),
+    quietly<{ readonly bans: readonly Banned[] }>(socket, "/banned", "POST"),
     quietly<readonly Told[]>(socket, "/notify"),
   ]);
   return gather(call.system, {
@@ -56,15 +62,20 @@ async function facts(call: Call, config: Config) {
     addresses,
     recent: await recently(call, config, addresses),
     status,
-    banned,
+    banned: banned?.bans,
     told: told ?? [],
   });
 }
 
 /** An answer of the daemon; undefined when it cannot be had. */
-async function quietly<T>(socket: string, path: string): Promise<T | undefined> {
+async function quietly<T>(socket: string, path: string, method = "GET"): Promise<T | undefined> {
   try {
-    const response = await fetch(`http://f2b${path}`, { unix: socket, signal: AbortSignal.timeout(5000) });
+    const response = await fetch(`http://f2b${path}`, {
+      unix: socket,
+      method,
+      signal: AbortSignal.timeout(5000),
+      ...(method === "POST" ? { body: "{}", headers: { "content-type": "application/json" } } : {}),
+    });
     return response.ok ? ((await response.json()) as T) : undefined;
   } catch {
     return undefined;

@@ -2,18 +2,19 @@
 
 import type { Place } from "../core/domain.ts";
 import { catalogue, type Id } from "./catalogue.ts";
-import type { Finding, Severity } from "./index.ts";
+import type { Finding, Mend, Severity } from "./index.ts";
 
 export interface Particular {
   readonly at?: Place | undefined;
   readonly why?: string | undefined;
   readonly fix?: string | undefined;
   readonly severity?: Severity;
+  readonly mend?: Mend | undefined;
 }
 
 export function finding(id: Id, what: string, particular: Particular = {}): Finding {
   const rule = catalogue[id];
-  const { at } = particular;
+  const { at, mend } = particular;
   return {
     id,
     severity: particular.severity ?? rule.severity,
@@ -21,6 +22,7 @@ export function finding(id: Id, what: string, particular: Particular = {}): Find
     what,
     why: nonEmpty(particular.why) ?? rule.why,
     fix: nonEmpty(particular.fix) ?? rule.fix,
+    ...(mend === undefined ? {} : { mend }),
   };
 }
 

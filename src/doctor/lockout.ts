@@ -29,7 +29,9 @@ export function checkLockout(facts: Facts): Finding[] {
   const { config, dear, recent, daemon } = facts;
   const jails = config.jails.filter((jail) => jail.enabled);
   const found: Finding[] = [];
-  const place = { at: config.provenance["defaults.ignoreip"]?.at };
+  const place = {
+    at: jails.map((jail) => config.resolver.origins(jail.name).ignoreip?.at).find((at) => at !== undefined),
+  };
   const emergency = (address: Address): boolean => holds(config.daemon.emergency, address);
   for (const one of dear) {
     const open = jails.filter((jail) => !ignores(jail, one.address));
@@ -39,7 +41,7 @@ export function checkLockout(facts: Facts): Finding[] {
         finding(
           ids[one.as],
           `${what} is not ignored by ${open.length === jails.length ? "any jail" : open.map((jail) => jail.name).join(", ")}`,
-          place,
+          { ...place, mend: one.as === "session" ? { kind: "ignore", address: one.address } : undefined },
         ),
       );
     if (holds(config.daemon.unguarded, one.address))

@@ -27,6 +27,10 @@ export function checkNotifications({ notify, config }: Facts): Finding[] {
           {
             ...place,
             fix: one.secretFile.state === "open" ? `chmod 600 ${one.secretFile.path}` : undefined,
+            mend:
+              one.secretFile.state === "open"
+                ? { kind: "mode", path: one.secretFile.path, mode: 0o600 }
+                : undefined,
           },
         ),
       );

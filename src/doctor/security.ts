@@ -4,7 +4,7 @@ import { visible } from "../core/text.ts";
 import type { Id } from "./catalogue.ts";
 import type { Facts, FileRole, GuardedFile } from "./facts.ts";
 import { finding } from "./finding.ts";
-import type { Finding } from "./index.ts";
+import type { Finding, Mend } from "./index.ts";
 
 const ids: Readonly<Partial<Record<FileRole, Id>>> = {
   configuration: "F2B601",
@@ -23,6 +23,7 @@ export function checkSecurity({ files, config }: Facts): Finding[] {
         ? [
             finding("F2B605", `everybody may read ${file.path}, which holds ${file.of}`, {
               fix: `chmod 600 ${file.path}`,
+              mend: { kind: "mode", path: file.path, mode: file.mode & ~0o007 },
             }),
           ]
         : [];
@@ -34,6 +35,7 @@ export function checkSecurity({ files, config }: Facts): Finding[] {
         finding(
           "F2B606",
           `the socket ${file.path} has mode ${(file.mode & 0o777).toString(8)} and belongs to user ${file.uid}`,
+          { mend: { kind: "mode", path: file.path, mode: file.mode & wanted } },
         ),
       ];
     }
@@ -41,21 +43,39 @@ export function checkSecurity({ files, config }: Facts): Finding[] {
     const wrong = id === undefined ? undefined : whoWrites(file);
     return id === undefined || wrong === undefined
       ? []
-      : [finding(id, `${visible(file.path)} (${file.of}) ${wrong.what}`, { fix: wrong.fix })];
+      : [
+          finding(id, `${visible(file.path)} (${file.of}) ${wrong.what}`, {
+            fix: wrong.fix,
+            mend: ours(file) ? wrong.mend : undefined,
+          }),
+        ];
   });
 }
 
+/** Directories of the system on the way to a file are for people to mend. */
+const ours = (file: GuardedFile): boolean =>
+  !file.of.startsWith("on the way") || /\/f2b(?:\/|$)/.test(file.path);
+
+interface Wrong {
+  readonly what: string;
+  readonly fix: string;
+  readonly mend: Mend;
+}
+
 /** Who else than root may write it; undefined: nobody. Directories with the sticky bit let nobody replace another's files. */
-function whoWrites(file: GuardedFile): { readonly what: string; readonly fix: string } | undefined {
-  if (file.uid !== 0) return { what: `belongs to user ${file.uid}`, fix: `chown root ${file.path}` };
+function whoWrites(file: GuardedFile): Wrong | undefined {
+  const { path, mode } = file;
+  const narrow = (away: number): Mend => ({ kind: "mode", path, mode: mode & ~away });
+  if (file.uid !== 0)
+    return { what: `belongs to user ${file.uid}`, fix: `chown root ${path}`, mend: { kind: "owner", path } };
   const sticky = file.kind === "directory" && (file.mode & 0o1000) !== 0;
   if (sticky) return undefined;
   if ((file.mode & 0o002) !== 0)
-    return { what: "can be written by everybody", fix: `chmod go-w ${file.path}` };
+    return { what: "can be written by everybody", fix: `chmod go-w ${path}`, mend: narrow(0o022) };
   if ((file.mode & 0o020) !== 0 && file.gid !== 0)
-    return { what: `can be written by group ${file.gid}`, fix: `chmod go-w ${file.path}` };
+    return { what: `can be written by group ${file.gid}`, fix: `chmod go-w ${path}`, mend: narrow(0o022) };
   // The journal says who tried to log in, and under which names.
   if (file.role === "state" && (file.mode & 0o007) !== 0)
-    return { what: "can be read by everybody", fix: `chmod o-rwx ${file.path}` };
+    return { what: "can be read by everybody", fix: `chmod o-rwx ${path}`, mend: narrow(0o007) };
   return undefined;
 }

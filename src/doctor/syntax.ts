@@ -7,7 +7,7 @@ import type { Layer } from "../config/read.ts";
 import type { Fault } from "../core/domain.ts";
 import type { Id } from "./catalogue.ts";
 import { finding } from "./finding.ts";
-import type { Finding } from "./index.ts";
+import type { Finding, Mend } from "./index.ts";
 
 /** In order; the first that fits counts. What a fault says first, then what it proposes. */
 const kinds: readonly (readonly [Id, RegExp, RegExp?])[] = [
@@ -57,8 +57,22 @@ export function idOf(fault: Fault): Id {
 
 export const ofFault = (fault: Fault, fallback?: Id): Finding => {
   const id = idOf(fault);
-  return finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, fault);
+  return finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, {
+    ...fault,
+    mend: mendOf(id, fault),
+  });
 };
+
+/** A misspelt key has one meaning; a jail that does not say whether it is on was written in order to be on. */
+function mendOf(id: Id, { what, fix, at }: Fault): Mend | undefined {
+  if (at === undefined || at.file.startsWith("bundled ")) return undefined;
+  if (id === "F2B021") return { kind: "insert", at, text: "enabled = true" };
+  const key = /^there is no key "([\w.-]+)"/.exec(what)?.[1];
+  const meant = /^did you mean "?([\w.-]+)"?\?$/i.exec(fix ?? "")?.[1];
+  return id === "F2B003" && key !== undefined && meant !== undefined
+    ? { kind: "replace", at, from: key, to: meant }
+    : undefined;
+}
 
 type Table = Readonly<Record<string, unknown>>;
 const isTable = (value: unknown): value is Table =>

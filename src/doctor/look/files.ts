@@ -39,8 +39,9 @@ export function lookAtFiles(system: System, config: Config, self: string): Guard
   };
 
   const main = config.files[0] ?? defaultPath;
+  // What f2b set saved lies with the state.
   for (const file of config.files)
-    addWay(file, basename(file) === "settings.toml" ? "state" : "configuration", "the configuration");
+    if (basename(file) !== "settings.toml") addWay(file, "configuration", "the configuration");
   add(join(dirname(main), "conf.d"), "configuration", "the configuration");
   const jails = join(dirname(main), "jails");
   add(jails, "jails", "the jail files");
