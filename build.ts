@@ -32,7 +32,11 @@ const outdirAt = words.indexOf("--outdir");
 const outdir = outdirAt >= 0 ? (words[outdirAt + 1] ?? "dist") : join(root, "dist");
 mkdirSync(outdir, { recursive: true });
 
-async function build(outfile: string, target: Target | undefined, runtime: string | undefined): Promise<void> {
+async function build(
+  outfile: string,
+  target: Target | undefined,
+  runtime: string | undefined,
+): Promise<void> {
   const result = await Bun.build({
     entrypoints: [join(root, "src/main.ts")],
     minify: { syntax: true, whitespace: true, identifiers: false },
@@ -58,10 +62,14 @@ async function build(outfile: string, target: Target | undefined, runtime: strin
 
 /** Unpacks the runtime of another platform into `directory` and returns the path of its bun. */
 function fetchRuntime(target: Target, directory: string): string | undefined {
-  const packed = spawnSync("npm", ["pack", "--silent", `@oven/${target.runtime}@${pkg.devDependencies.bun}`], {
-    cwd: directory,
-    encoding: "utf8",
-  });
+  const packed = spawnSync(
+    "npm",
+    ["pack", "--silent", `@oven/${target.runtime}@${pkg.devDependencies.bun}`],
+    {
+      cwd: directory,
+      encoding: "utf8",
+    },
+  );
   const archive = packed.stdout.trim().split("\n").pop();
   if (packed.status !== 0 || archive === undefined || archive === "") return undefined;
   const into = join(directory, target.name);

@@ -101,7 +101,11 @@ function list(call: Call): number {
     }
     const { summary, logpath, journalmatch, filter } = parsed.value;
     const note =
-      typeof filter.forgeable === "string" ? "forgeable" : filter.spoofable !== undefined ? "spoofable" : undefined;
+      typeof filter.forgeable === "string"
+        ? "forgeable"
+        : filter.spoofable !== undefined
+          ? "spoofable"
+          : undefined;
     listed.push({
       name,
       summary,

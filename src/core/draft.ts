@@ -61,7 +61,7 @@ function readHeader(format: DraftFormat, line: string): Header | undefined {
   };
 }
 
-const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 
 /** An expression for one message: the first address is the host, user-like words after "user" are the user, numbers are numbers. */
 export function expressionFor(message: string): {
@@ -83,7 +83,7 @@ export function expressionFor(message: string): {
 }
 
 function generalise(text: string): string {
-  return escape(text)
+  return literally(text)
     .replace(/\b(user(?:name)?(?:\\?[=:])? ?(?:"|'|\\\[)?)([\w.@-]+)/i, "$1<F-USER>.*</F-USER>")
     .replace(/\d+/g, "\\d+");
 }
@@ -121,7 +121,7 @@ logpath = [${JSON.stringify(log)}]
 
 [filter]
 format    = "${format}"
-${programs.length > 0 ? `program   = ${literal(programs.map(escape).join("|"))}\n` : ""}failregex = [
+${programs.length > 0 ? `program   = ${literal(programs.map(literally).join("|"))}\n` : ""}failregex = [
 ${[...expressions.keys()].map((one) => `  ${literal(one)},`).join("\n")}
 ]
 # Every line is written by the attacker: which part of it does he choose? Let that part be greedy before a fixed tail, or come after <HOST>.

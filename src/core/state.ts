@@ -445,7 +445,9 @@ const noKeys: readonly string[] = Object.freeze([]);
 
 /** Keys of the prefixes in use that hold the target, narrowest first; mostly there are none, and this stands in the way of every failure. */
 function keysAbove(state: State, target: Target): Iterable<string> {
-  return target.kind === "id" || state.lengths[target.family].size === 0 ? noKeys : prefixesAbove(state, target);
+  return target.kind === "id" || state.lengths[target.family].size === 0
+    ? noKeys
+    : prefixesAbove(state, target);
 }
 
 function* prefixesAbove(state: State, target: Exclude<Target, { kind: "id" }>): Iterable<string> {

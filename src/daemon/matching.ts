@@ -50,7 +50,10 @@ export function memberOf(
   const member = { jail, filter, findtime, names };
   if (trustedproxies.length === 0) return member;
   const proxies = proxiesOf(trustedproxies);
-  return { ...member, trusted: (target) => target.kind === "address" && proxies.find(target.text) !== undefined };
+  return {
+    ...member,
+    trusted: (target) => target.kind === "address" && proxies.find(target.text) !== undefined,
+  };
 }
 
 /** The child's side: told line by line, answers line by line. Without a clock: the parent's time budget is what ends a search. */

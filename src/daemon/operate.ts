@@ -170,7 +170,13 @@ export function createOperations(
             found ||= standing.length > 0;
             if (standing.length > 0) continue;
             // Nothing to lift: but lines that are already written are forgiven all the same.
-            const record: JournalRecord = { t: "unban", jail: running.jail.name, target, at: core.now(), reason: "operator" };
+            const record: JournalRecord = {
+              t: "unban",
+              jail: running.jail.name,
+              target,
+              at: core.now(),
+              reason: "operator",
+            };
             core.apply(record);
             outcome.records.push(record);
           }

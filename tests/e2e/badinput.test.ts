@@ -135,7 +135,9 @@ describe.skipIf(!able)("bad input", () => {
   });
 
   test("a log that is not there, and one that cannot be a log, leave the jail waiting or refused and the daemon running", async () => {
-    const path = file(`[jails.sshd]\nenabled = true\nbackend = "inotify"\nlogpath = ["${directory}/later.log"]\n`);
+    const path = file(
+      `[jails.sshd]\nenabled = true\nbackend = "inotify"\nlogpath = ["${directory}/later.log"]\n`,
+    );
     const child = Bun.spawn([executable, "daemon", "--dry-run", "-c", path], {
       stderr: "pipe",
       stdout: "ignore",
