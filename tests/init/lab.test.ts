@@ -1,0 +1,238 @@
+// f2b init on a machine of our own: sshd and nginx run in a network namespace, with logs where distributions put them. What --yes writes
+// makes a daemon that bans the attackers of both; in a real terminal the same is asked with keys.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "smol-toml";
+import {
+  ableTo,
+  connects,
+  executable,
+  failLogin,
+  type Host,
+  type Lab,
+  labMissing,
+  openLab,
+  type Ran,
+  startSshd,
+  until,
+} from "../support/lab.ts";
+
+const programs = [
+  "sshd",
+  "ssh",
+  "sshpass",
+  "python3",
+  "rsyslogd",
+  "unshare",
+  "nsenter",
+  "nginx",
+  "nft",
+  "openssl",
+  "mount",
+];
+const able = ableTo(labMissing([...programs, "tmux", "script"]), "f2b init on a machine with sshd and nginx");
+
+describe.skipIf(!able)("a machine with sshd and nginx", () => {
+  let lab: Lab;
+  let inside: readonly string[];
+  let config: string;
+  const admin = (): Host => host(2);
+  const host = (n: number): Host => {
+    const found = lab.clients[n];
+    if (found === undefined) throw new Error("the lab has three clients");
+    return found;
+  };
+  /** On the server, where /var/log, /run and /var/lib are the lab's. */
+  const run = (command: readonly string[], env: Record<string, string> = {}): Ran =>
+    lab.server.run([...inside, ...command], { env, timeout: 60_000 });
+  const f2b = (...words: string[]): Ran => run([executable, ...words, "-c", config]);
+
+  beforeAll(async () => {
+    lab = openLab(3);
+    const log = join(lab.directory, "log");
+    mkdirSync(join(log, "nginx"), { recursive: true });
+    await startSshd(lab, join(log, "auth.log"));
+    const holder = lab.server.start([
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      `mount --bind ${log} /var/log && mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mkdir -p /run/sshd /var/lib/nginx &&
+if [ -d /etc/fail2ban ]; then mount -t tmpfs none /etc/fail2ban; fi && touch /run/made && exec sleep 100000`,
+    ]);
+    inside = ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`];
+    await until("the machine is made", () => run(["test", "-e", "/run/made"]).code === 0);
+    const hash = spawnSync("openssl", ["passwd", "-apr1", "right"], { encoding: "utf8" }).stdout.trim();
+    writeFileSync(join(lab.directory, "users"), `bob:${hash}\n`);
+    const nginx = join(lab.directory, "nginx.conf");
+    writeFileSync(
+      nginx,
+      `daemon off; pid /run/nginx.pid; user root; error_log /var/log/nginx/error.log; events {}
+http { access_log /var/log/nginx/access.log; server { listen 80; listen [::]:80; listen 8080; location / {
+auth_basic "x"; auth_basic_user_file ${join(lab.directory, "users")}; return 200 "fine"; } location /in { auth_basic "x";
+auth_basic_user_file ${join(lab.directory, "users")}; } } }\n`,
+    );
+    lab.server.start([...inside, "nginx", "-c", nginx]);
+    await until("nginx listens", () => connects(admin(), lab.server.v4, 80));
+    config = join(lab.directory, "etc", "f2b.toml");
+  }, 60_000);
+  afterAll(() => lab?.close());
+
+  /** A request with a wrong password; the status, or "" without an answer. */
+  const knock = (from: Host): string => {
+    const script = `import sys,urllib.request,base64
+q=urllib.request.Request("http://%s/in"%sys.argv[1],headers={"Authorization":"Basic "+base64.b64encode(b"bob:wrong").decode()})
+try: print(urllib.request.urlopen(q,timeout=2).status)
+except urllib.error.HTTPError as e: print(e.code)
+except Exception: print("")`;
+    return from.run(["python3", "-c", script, lab.server.v4]).stdout.trim();
+  };
+  const connection = (): Record<string, string> => ({
+    SSH_CONNECTION: `${admin().v4} 40000 ${lab.server.v4} 22`,
+  });
+
+  test("--print shows what would be written and writes nothing", () => {
+    const printed = run([executable, "init", "--print", "-c", config], connection());
+    expect(printed.stderr).toBe("");
+    const { jails, defaults } = parse(printed.stdout) as {
+      jails: Record<string, unknown>;
+      defaults: unknown;
+    };
+    expect(defaults).toMatchObject({ banaction: "nftables", ignoreip: [admin().v4] });
+    expect(Object.keys(jails)).toEqual(
+      expect.arrayContaining(["sshd", "nginx-http-auth", "web-scan", "recidive"]),
+    );
+    expect(jails["nginx-http-auth"]).toMatchObject({ enabled: true, port: ["http", "https", 8080] });
+    expect(jails).not.toHaveProperty("nginx-limit-req");
+    expect(jails).not.toHaveProperty("wordpress");
+    expect(existsSync(config)).toBe(false);
+  });
+
+  test("in a pseudo-terminal, with keys; leaving at a question writes nothing", async () => {
+    let session = 0;
+    // A socket a session: a server that is just being killed would take the next one along.
+    const tmux = (...words: string[]): string =>
+      spawnSync("tmux", ["-S", join(lab.directory, `tmux${session}`), "-f", "/dev/null", ...words], {
+        encoding: "utf8",
+      }).stdout;
+    const screen = (): string => tmux("capture-pane", "-p", "-S", "-500");
+    const start = (path: string): void => {
+      const words = [
+        "ip",
+        "netns",
+        "exec",
+        lab.server.name,
+        ...inside,
+        "env",
+        `SSH_CONNECTION=${connection().SSH_CONNECTION}`,
+        executable,
+        "init",
+        "-c",
+        path,
+      ];
+      tmux(
+        "new-session",
+        "-d",
+        "-x",
+        "100",
+        "-y",
+        "40",
+        `${words.map((word) => `'${word}'`).join(" ")}; echo "EXIT=$?"; exec sleep 1000`,
+      );
+    };
+    const press = async (shows: string, ...keys: string[]): Promise<void> => {
+      await until(`the terminal shows ${shows}`, () => screen().includes(shows), 15_000, 50).catch(
+        (error: Error) => {
+          throw new Error(`${error.message}\n${screen()}`);
+        },
+      );
+      tmux("send-keys", ...keys);
+    };
+    try {
+      const left = join(lab.directory, "left", "f2b.toml");
+      start(left);
+      await press("Which services", "Enter");
+      await press("Never ban this address?", "C-c");
+      await press("EXIT=1", "");
+      expect(screen()).toContain("Nothing was changed.");
+      expect(existsSync(join(lab.directory, "left"))).toBe(false);
+      tmux("kill-server");
+      session++;
+
+      const path = join(lab.directory, "typed", "f2b.toml");
+      start(path);
+      await press("Which services", "Enter");
+      await press("Never ban this address?", "n");
+      await press("What now?", "Enter");
+      await press("EXIT=0", "");
+      expect(screen()).toContain("What to type next");
+      const written = parse(readFileSync(path, "utf8"));
+      expect(written.defaults).not.toHaveProperty("ignoreip");
+      expect(Object.keys(written.jails as object)).toContain("sshd");
+      expect(run([executable, "config", "check", path]).code).toBe(0);
+    } finally {
+      tmux("kill-server");
+    }
+  }, 90_000);
+
+  test("on a dumb terminal, line by line", () => {
+    const path = join(lab.directory, "dumb", "f2b.toml");
+    const ran = lab.server.run([...inside, "script", "-qefc", `${executable} init -c ${path}`, "/dev/null"], {
+      input: "\n\n\n\n\n",
+      env: { TERM: "dumb", ...connection() },
+      timeout: 60_000,
+    });
+    expect(ran.stdout).toContain("Numbers to switch on or off");
+    expect(ran.stdout).not.toContain("\x1b");
+    expect(ran.code).toBe(0);
+    expect(parse(readFileSync(path, "utf8"))).toMatchObject({ defaults: { ignoreip: [admin().v4] } });
+  }, 60_000);
+
+  test("--yes gives a configuration whose daemon bans the attackers of both, and not the administrator", async () => {
+    const done = run([executable, "init", "--yes", "-c", config], connection());
+    expect(done.stderr).toBe("");
+    expect(done.code).toBe(0);
+    expect(done.stdout).toContain("there is no systemd here");
+    let said = "";
+    const daemon = lab.server.start([...inside, executable, "daemon", "-c", config]);
+    daemon.stderr?.on("data", (data: Buffer) => {
+      said += data.toString();
+    });
+    await until("the daemon answers", () => f2b("ping").code === 0).catch((error: Error) => {
+      throw new Error(`${error.message}\n${said}`);
+    });
+    // Sources are opened at start; what is logged from here on is live.
+    await until("sshd and nginx are watched", () => /nginx-http-auth/.test(f2b("status").stdout));
+    for (let i = 0; i < 5; i++) {
+      expect(failLogin(host(0), lab.server.v4)).toBe("refused login");
+      expect(knock(host(1))).toBe("401");
+      expect(failLogin(admin(), lab.server.v4)).toBe("refused login");
+    }
+    await until("the one at sshd is banned", () => f2b("banned", host(0).v4).code === 0, 5000);
+    await until("the one at nginx is banned", () => f2b("banned", host(1).v4).code === 0, 5000);
+    expect(connects(host(0), lab.server.v4, 22)).toBe(false);
+    expect(connects(host(1), lab.server.v4, 80)).toBe(false);
+    // Beside the usual ports: the one that was found.
+    expect(connects(host(1), lab.server.v4, 8080)).toBe(false);
+    expect(f2b("banned", admin().v4).code).toBe(1);
+    expect(connects(admin(), lab.server.v4, 22)).toBe(true);
+  }, 90_000);
+
+  test("a second --yes changes nothing", () => {
+    const before = readFileSync(config, "utf8");
+    const again = run([executable, "init", "--yes", "-c", config], connection());
+    expect(again.stdout).toContain("only additions are proposed");
+    expect(readFileSync(config, "utf8")).toBe(before);
+  }, 60_000);
+
+  test("the preview names those that were at it", () => {
+    const path = join(lab.directory, "later", "f2b.toml");
+    const ran = run([executable, "init", "--yes", "--no-start", "-c", path], connection());
+    expect(ran.stdout).toContain("The last days");
+    expect(ran.stdout).toMatch(new RegExp(`${host(0).v4.replaceAll(".", "\\.")} +sshd`));
+    expect(ran.stdout).toMatch(new RegExp(`${admin().v4.replaceAll(".", "\\.")} +ignoreip`));
+  }, 60_000);
+});
