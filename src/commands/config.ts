@@ -10,6 +10,7 @@ import { describeConfig, describeJail, type JailDescription } from "../config/sh
 import { splitCommand } from "../config/values.ts";
 import type { Fault } from "../core/domain.ts";
 import { plural, suggest, visible } from "../core/text.ts";
+import { lint } from "../doctor/files.ts";
 import type { System } from "../system/index.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
@@ -149,12 +150,15 @@ function valueText(value: unknown): string {
 
 function check(call: Call, [file]: readonly string[]): number {
   const path = file ?? call.config;
-  const { errors, warnings, files } = checkConfig(call.system, path);
+  const { findings, files } = lint(call.system, path, { reader: process.geteuid?.() });
+  const errors = findings.filter((one) => one.severity === "error");
+  const warnings = findings.filter((one) => one.severity !== "error");
   if (call.json) {
     call.out(`${JSON.stringify({ ok: errors.length === 0, files, errors, warnings }, null, 2)}\n`);
   } else {
     say(call, errors);
-    for (const warning of warnings) call.err(`warning: ${faultText(warning, lines(call.system))}`);
+    for (const warning of warnings)
+      call.err(`${warning.severity}: ${faultText(warning, lines(call.system))}`);
     const seen = files.length === 0 ? `no ${defaultPath}: the built-in default` : files.join(", ");
     if (errors.length > 0) call.err(`${plural(errors.length, "mistake")}\n`);
     else

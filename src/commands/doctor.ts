@@ -91,26 +91,37 @@ async function mending(call: Call, look: () => Promise<Examined>): Promise<numbe
   if (call.flags.fix !== true) return report(call, first.findings, first.files, first.extra);
   const { apply, asks, describeMend } = await import("../doctor/mend.ts");
   const mended: string[] = [];
-  // From the end of a file to its beginning, so that a new line moves no place that is still to be mended.
-  const mends = first.findings
-    .flatMap((one) => one.mend ?? [])
-    .sort((a, b) => ("at" in b ? b.at.line : 0) - ("at" in a ? a.at.line : 0));
-  for (const mend of mends) {
-    const what = describeMend(mend);
-    if (mended.includes(what)) continue;
-    if (asks(mend) && call.flags.yes !== true && !(await agreed(call, what))) {
-      call.err(`left: ${visible(what)}\n`);
-      continue;
+  const left = new Set<string>();
+  let now = first;
+  // What is mended may let more be seen: a configuration that can be loaded again is judged further.
+  for (let round = 0; round < 4; round++) {
+    let changed = false;
+    // From the end of a file to its beginning, so that a new line moves no place that is still to be mended.
+    const mends = now.findings
+      .flatMap((one) => one.mend ?? [])
+      .sort((a, b) => ("at" in b ? b.at.line : 0) - ("at" in a ? a.at.line : 0));
+    for (const mend of mends) {
+      const what = describeMend(mend);
+      if (mended.includes(what) || left.has(what)) continue;
+      if (asks(mend) && call.flags.yes !== true && !(await agreed(call, what))) {
+        left.add(what);
+        call.err(`left: ${visible(what)}\n`);
+        continue;
+      }
+      const why = apply(call.system, mend, now.files[0]);
+      if (why === undefined) {
+        mended.push(what);
+        changed = true;
+      } else left.add(what);
+      call.err(
+        why === undefined ? `done: ${visible(what)}\n` : `not done: ${visible(what)}: ${visible(why)}\n`,
+      );
     }
-    const why = apply(call.system, mend, first.files[0]);
-    if (why === undefined) mended.push(what);
-    call.err(
-      why === undefined ? `done: ${visible(what)}\n` : `not done: ${visible(what)}: ${visible(why)}\n`,
-    );
+    if (!changed) break;
+    now = await look();
   }
-  if (mends.length === 0) call.err("nothing of this can be mended from here\n");
-  const then = mended.length === 0 ? first : await look();
-  return report(call, then.findings, then.files, { ...then.extra, mended });
+  if (mended.length + left.size === 0) call.err("there is nothing that could be mended from here\n");
+  return report(call, now.findings, now.files, { ...now.extra, mended });
 }
 
 async function agreed(call: Call, what: string): Promise<boolean> {

@@ -25,6 +25,8 @@ export interface LintOptions {
   readonly texts?: ReadonlyMap<string, string>;
   /** Whether what `f2b set --save` wrote counts. */
   readonly saved?: boolean;
+  /** The user who will obey the files: root's must be writable by nobody else. Undefined: whose they are does not matter. */
+  readonly reader?: number | undefined;
 }
 
 /** What was read of a configuration that could be loaded; the checks are functions of this. */
@@ -64,10 +66,10 @@ export function isJailFile(path: string, text: string): boolean {
 }
 
 function lintConfig(system: System, path: string | undefined, options: LintOptions): Linted {
-  const { texts, saved = false } = options;
+  const { texts, saved = false, reader } = options;
   const loaded = loadConfig({
     system,
-    reader: undefined,
+    reader,
     saved,
     ...(path === undefined ? {} : { path }),
     ...(texts === undefined ? {} : { texts }),

@@ -2,6 +2,7 @@
 // Bundled filters are proven by the tests and not looked at again.
 
 import { basename } from "node:path";
+import { bundledJails } from "../config/bundled.ts";
 import { placeOf } from "../config/faults.ts";
 import type { Config } from "../config/index.ts";
 import { effectiveFilter, type JailFile, modesOf, parseJailFile } from "../config/jailfile.ts";
@@ -28,6 +29,8 @@ interface Written {
   readonly source: string;
   readonly filled: string;
   readonly at: Place | undefined;
+  /** The table it stands in: modes may repeat what the base says. */
+  readonly table?: string;
 }
 
 /** The expressions that jails of a configuration bring themselves. */
@@ -45,6 +48,10 @@ export function lintJails({ config, layers }: Read): Finding[] {
           layer.data,
         );
         const words = (Array.isArray(raw) ? raw : [raw]).map(String);
+        const own = words.filter((word) => word !== "+").length;
+        // The resolved list ends in these, with their parameters filled in.
+        const filled = jail.filter[list].slice(-own);
+        const skipped = words[0] === "+" ? 1 : 0;
         return words.flatMap((source, n) =>
           source === "+"
             ? []
@@ -52,7 +59,7 @@ export function lintJails({ config, layers }: Read): Finding[] {
                 {
                   list,
                   source,
-                  filled: source,
+                  filled: filled[n - skipped] ?? source,
                   at: placeOf(layer.file, layer.text, Array.isArray(raw) ? [...path, n] : path, "value"),
                 },
               ],
@@ -60,7 +67,10 @@ export function lintJails({ config, layers }: Read): Finding[] {
       });
       return written.length === 0 && !setsDates(config, jail)
         ? []
-        : lintFilter(jail.filter, written, settingAt(config, jail));
+        : lintFilter(jail.filter, written, settingAt(config, jail)).map((one) => ({
+            ...one,
+            what: `[jails.${jail.name}] ${one.what}`,
+          }));
     });
 }
 
@@ -82,6 +92,8 @@ export function lintJailFile(source: Source): Finding[] {
   const file = parsed.value;
   const found: Finding[] = [];
   const seen = new Set<string>();
+  // What is shipped has gone through an exact analysis of its running time.
+  const proven = bundledJails().get(name) === source.text;
   for (const mode of modesOf(file)) {
     const filter = effectiveFilter(file, { mode });
     if (!filter.ok) {
@@ -92,7 +104,7 @@ export function lintJailFile(source: Source): Finding[] {
       ({ list, filled }) => filter.value[list].includes(filled) && !seen.has(`${list} ${filled}`),
     );
     for (const one of written) seen.add(`${one.list} ${one.filled}`);
-    found.push(...lintFilter({ ...filter.value, own: true }, written, undefined));
+    found.push(...lintFilter(filter.value, written, undefined, proven));
   }
   // Samples of a filter that cannot be compiled say nothing.
   if (!found.some((one) => one.severity === "error")) found.push(...lintSamples(file));
@@ -118,7 +130,7 @@ function writtenIn(file: JailFile): Written[] {
           Array.isArray(raw) ? [...path, list, n] : [...path, list],
           "value",
         );
-        return { list, source, filled: filled.ok ? filled.value : source, at };
+        return { list, source, filled: filled.ok ? filled.value : source, at, table: path.join(".") };
       });
     });
   return [
@@ -155,13 +167,18 @@ function lintSamples(file: JailFile): Finding[] {
 }
 
 /** The expressions of one filter, one by one and against each other. */
-function lintFilter(filter: Filter, written: readonly Written[], at: Place | undefined): Finding[] {
+function lintFilter(
+  filter: Filter,
+  written: readonly Written[],
+  at: Place | undefined,
+  proven = false,
+): Finding[] {
   const multiline = filter.maxlines > 1;
   const found: Finding[] = [];
   const patterns: { readonly one: Written; readonly pattern: Pattern }[] = [];
   for (const one of written) {
     const odd = oddities(one.filled);
-    const compiled = compilePattern(one.filled, { multiline });
+    const compiled = compilePattern(one.filled, { multiline, proven });
     found.push(...odd.map(({ id, what }) => finding(id, `${one.list}: ${what}`, { at: one.at })));
     if (compiled.ok) patterns.push({ one, pattern: compiled.value });
     else if (odd.length === 0)
@@ -173,7 +190,8 @@ function lintFilter(filter: Filter, written: readonly Written[], at: Place | und
   for (const { one, pattern } of patterns) found.push(...lintPattern(filter, one, pattern, sound));
   found.push(...twice(written));
   if (sound) found.push(...takenBack(filter, patterns));
-  const compiled = compileFilter(filter);
+  // Shapes that may take long have been looked for above.
+  const compiled = compileFilter({ ...filter, own: false });
   if (!compiled.ok && found.every((one) => one.severity !== "error"))
     found.push(
       ...compiled.faults.map((fault) => ofFault({ ...fault, ...(at === undefined ? {} : { at }) }, "F2B222")),
@@ -242,7 +260,9 @@ function besideHost(source: string): { readonly id: "F2B211" | "F2B225"; readonl
 
 function twice(written: readonly Written[]): Finding[] {
   return written.flatMap((one, n) =>
-    written.slice(0, n).some((other) => other.list === one.list && other.filled === one.filled)
+    written
+      .slice(0, n)
+      .some((other) => other.list === one.list && other.table === one.table && other.filled === one.filled)
       ? [finding("F2B220", `${one.list} ${JSON.stringify(one.source)} stands there twice`, { at: one.at })]
       : [],
   );
@@ -260,6 +280,7 @@ function takenBack(
     const test = new RegExp(anchored ? `^(?:${regex.source})` : regex.source);
     return test.test("") ? [] : [{ source, test }];
   });
+  if (ignoring.length === 0) return [];
   return patterns.flatMap(({ one, pattern }) => {
     if (one.list !== "failregex") return [];
     const test = new RegExp(pattern.anchored ? `^(?:${pattern.regex.source})` : pattern.regex.source);

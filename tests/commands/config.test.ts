@@ -58,7 +58,7 @@ describe("f2b config check", () => {
     const { code, err } = await run(["check", at.path]);
     expect(code).toBe(exits.configuration);
     expect(err).toContain(
-      `${at.path}:3:1: there is no key "maxretri" in [jails.demo]\n    3 | maxretri = 3\n      | ^\n  fix: did you mean maxretry?\n`,
+      `${at.path}:3:1: there is no key "maxretri" in [jails.demo]\n    3 | maxretri = 3\n      | ^\n  why: what was meant is not in force\n  fix: did you mean maxretry?\n`,
     );
     expect(err).toContain(`${at.path}:4:12: `);
     expect(err).toEndWith("2 mistakes\n");
@@ -68,7 +68,7 @@ describe("f2b config check", () => {
     using at = files("[jails.demo]\nenabled = true\nfailregex = ['^no host$']\n");
     const { code, err } = await run(["check", at.path]);
     expect(code).toBe(exits.configuration);
-    expect(err).toStartWith(`${at.path}:3:1: [jails.demo] `);
+    expect(err).toStartWith(`${at.path}:3:14: [jails.demo] `);
   });
 
   test("prints the same as JSON", async () => {
