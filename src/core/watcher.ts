@@ -70,7 +70,11 @@ export class Watcher {
     this.compiled = member.filter;
     const { session, dates, formats } = this.compiled;
     this.refusesMarked = isRefused(this.compiled);
-    this.plainSyslog = formats.length === 1 && formats[0] === "syslog";
+    // Behind a head that a syslog daemon wrote, the bare message is the same message.
+    this.plainSyslog =
+      formats.includes("syslog") &&
+      formats.every((format) => format === "syslog" || format === "bare") &&
+      this.compiled.filter.forgeableFormats === undefined;
     this.sessions = session === undefined ? undefined : new Sessions(session.expire);
     this.times = new LineTime(options.zone ?? utc, dates, formats.includes("clf"));
     const thorough = options.thorough === true || options.timing === true || options.watch !== undefined;
