@@ -167,7 +167,7 @@ export function parseRendered(text: string, from: number, end: number, head: Hea
 }
 
 /**
- * What stands between time and message: "[<4.3>] [host [host]] program[pid]: ". Without a program all that follows the host
+ * What stands between time and message: "[<4.3>] [host [host]] [facility.level] program[pid]: ". Without a program all that follows the host
  * is the message. `hosts`: a first word that is no program is the host.
  */
 function parseTag(text: string, from: number, end: number, head: Head, hosts: boolean): void {
@@ -192,7 +192,16 @@ function parseTag(text: string, from: number, end: number, head: Head, hosts: bo
   if (again - next === hostEnd - at && text.startsWith(text.slice(at, hostEnd), next))
     next = skipBlanks(text, again, end);
   if (parseProgram(text, next, end, head)) return;
+  // BusyBox (Alpine) writes facility and level behind the host: "alpine authpriv.info sshd[812]: ".
+  const levelEnd = wordEnd(text, next, end);
+  facility.lastIndex = next;
+  if (!facility.test(text) || facility.lastIndex !== levelEnd) return;
+  head.message = skipBlanks(text, levelEnd, end);
+  parseProgram(text, head.message, end, head);
 }
+
+const facility =
+  /(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug)/y;
 
 function wordEnd(text: string, from: number, end: number): number {
   const space = text.indexOf(" ", from);
