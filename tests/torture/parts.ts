@@ -1,0 +1,6 @@
+// All parts of the torture, in the order of the promises. A new part is one file and one line here.
+
+import { crash } from "./crash.ts";
+import type { Part } from "./part.ts";
+
+export const parts: readonly Part[] = [crash];
