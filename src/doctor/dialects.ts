@@ -58,7 +58,7 @@ export function oddities(source: string): Oddity[] {
     }
     if (/^[*+?}]\+/.test(rest) && !/^\+\+?$/.test(source.slice(at - 1, at)))
       note("F2B215", "a repetition that gives nothing back (*+, ++, ?+) is not JavaScript");
-    const interpolated = /^%(?:\([\w/-]+\)s|%)/.exec(rest);
+    const interpolated = /^%\([\w/-]+\)s/.exec(rest);
     if (interpolated !== null) note("F2B216", `${interpolated[0]} is interpolation of ini files`);
     const tag = /^<\/?([A-Za-z][\w-]*)\/?>/.exec(rest);
     if (tag !== null && !/\(\?P?$|\\k$/.test(source.slice(0, at)) && isTagLike(tag[1]!))
@@ -71,10 +71,8 @@ export function oddities(source: string): Oddity[] {
 function isTagLike(name: string): boolean {
   if (tagNames.includes(name) || /^F-[A-Z0-9_-]+$/.test(name)) return false;
   return (
-    /^[A-Z][A-Z0-9_-]*$/.test(name) ||
     tagNames.includes(name.toUpperCase()) ||
-    /^f-/i.test(name) ||
-    /^ip(?:addr)?$/i.test(name)
+    /^(?:f-.*|ip|ip-?addr(?:ess)?|address|hostname|ipv[46]|client-?ip)$/i.test(name)
   );
 }
 

@@ -12,6 +12,14 @@ const fixtures = join(import.meta.dir, "fixtures");
 const system = realSystem(createLog({ level: "critical", target: { kind: "stderr" } }));
 export const fixtureIds = readdirSync(fixtures).sort();
 
+test("every jail file that is shipped is clean", () => {
+  const jails = join(import.meta.dir, "../../jails");
+  const names = readdirSync(jails).filter((name) => name.endsWith(".toml"));
+  expect(names.length).toBeGreaterThan(40);
+  const found = names.flatMap((name) => lint(system, join(jails, name)).findings);
+  expect(found.map((one) => `${one.id} ${one.at?.file} ${one.what}`)).toEqual([]);
+});
+
 describe("files alone", () => {
   test("there are fixtures, each of a known id", () => {
     expect(fixtureIds.length).toBeGreaterThan(60);

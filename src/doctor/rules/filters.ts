@@ -118,8 +118,8 @@ export const filterRules = {
   F2B216: {
     severity: "error",
     title: "fail2ban's interpolation in an expression",
-    why: "nothing is interpolated here: %(…)s and %% stand for themselves, so the expression never matches",
-    fix: "write the text itself, {{name}} for a parameter of the filter, and % for %%",
+    why: "nothing is interpolated here: %(…)s stands for itself, so the expression never matches",
+    fix: "write the text itself, or {{name}} for a parameter of the filter; a % is a single one",
     bad: "failregex = ['^%(__prefix_line)sfailed from <HOST>$']",
     good: "failregex = ['^failed from <HOST>$']",
   },
