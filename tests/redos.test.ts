@@ -55,11 +55,18 @@ test("every jail file is looked at", () => {
 // Verdicts are kept, since one takes seconds: a hash of what was analysed and is fine. F2B_REDOS=all judges everything again,
 // F2B_REDOS=write also writes the verdicts down.
 const kept = join(import.meta.dir, "redos.proven.json");
-const proven = new Set<string>(
-  existsSync(kept) && process.env.F2B_REDOS === undefined
-    ? (JSON.parse(readFileSync(kept, "utf8")) as string[])
-    : [],
-);
+interface Verdicts {
+  /** At most quadratic. */
+  readonly fine: readonly string[];
+  /** The analyser gave up after ten seconds; the hostile lines below judge these. */
+  readonly unknown: readonly string[];
+}
+const earlier: Verdicts =
+  existsSync(kept) && process.env.F2B_REDOS !== "all"
+    ? (JSON.parse(readFileSync(kept, "utf8")) as Verdicts)
+    : { fine: [], unknown: [] };
+const fine = new Set(earlier.fine);
+const givenUp = new Set(earlier.unknown);
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
 test("the analyser finds no expression that backtracks exponentially or worse than quadratically", () => {
@@ -71,21 +78,28 @@ test("the analyser finds no expression that backtracks exponentially or worse th
   const bad: string[] = [];
   const unknown: string[] = [];
   for (const [form, name] of forms) {
-    if (proven.has(hashOf(form))) continue;
-    const result = checkSync(form, "", { checker: "automaton", timeout: 10_000 });
-    if (result.status === "unknown") unknown.push(`${name}  ${JSON.stringify(result.error)}`);
-    // What is quadratic on paper is measured below: 8 KiB of it must still cost less than a millisecond.
-    else if (
+    const hash = hashOf(form);
+    if (fine.has(hash)) continue;
+    const result = givenUp.has(hash)
+      ? undefined
+      : checkSync(form, "", { checker: "automaton", timeout: 10_000 });
+    if (result === undefined || result.status === "unknown") {
+      givenUp.add(hash);
+      unknown.push(name);
+    } else if (
       result.status === "vulnerable" &&
       (result.complexity.type !== "polynomial" || result.complexity.degree > 2)
     ) {
+      // What is quadratic on paper is measured below: 8 KiB of it must still cost less than a millisecond.
       bad.push(`${name}\n    ${result.complexity.summary}`);
-    } else proven.add(hashOf(form));
+    } else fine.add(hash);
   }
-  if (process.env.F2B_REDOS === "write")
-    writeFileSync(kept, `${JSON.stringify([...proven].sort(), null, 1)}\n`);
-  if (unknown.length > 0)
-    console.log(`the analyser gave up on ${unknown.length} of ${forms.size}:\n${unknown.join("\n")}`);
+  if (process.env.F2B_REDOS === "write") {
+    const present = new Set([...forms.keys()].map(hashOf));
+    const list = (hashes: ReadonlySet<string>): string[] =>
+      [...hashes].filter((hash) => present.has(hash)).sort();
+    writeFileSync(kept, `${JSON.stringify({ fine: list(fine), unknown: list(givenUp) }, null, 1)}\n`);
+  }
   expect(forms.size).toBeGreaterThan(files.length);
   expect(bad).toEqual([]);
   expect(unknown.length).toBeLessThan(forms.size * 0.05);
@@ -203,7 +217,7 @@ test("a filter that does backtrack is found out by these lines", () => {
   const sshd = variants.find(({ file }) => file.name === "sshd")!;
   const slow = compileFilter({
     ...sshd.filter,
-    failregex: ["^Failed .* for .* from <HOST> port.*nothing$"],
+    failregex: ["^Failed .* .* .* from <HOST> nothing$"],
     session: undefined,
   });
   if (!slow.ok) throw new Error(slow.faults[0]?.what);

@@ -110,7 +110,8 @@ export function createPipeline(core: Core): Pipeline {
         clock: () => system.clock.monotonic(),
         gaveUp: (member, expression) => {
           // Once may be the machine; the third time puts it out of use.
-          if (expression.stats.disabled !== undefined) core.switchedOff(here[member], expression.pattern.source);
+          if (expression.stats.disabled !== undefined)
+            core.switchedOff(here[member], expression.pattern.source);
         },
       },
     );
