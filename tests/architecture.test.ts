@@ -125,7 +125,7 @@ describe("core/ is pure", () => {
 describe("nobody asks for a member by name", () => {
   const members = (folder: string, registry: string): string[] => {
     const index = sources.find(({ path }) => path === `${folder}/index.ts`)?.text ?? "";
-    const list = new RegExp(`${registry}[^=]*= \\{([\\s\\S]*?)\\n?\\};`).exec(index)?.[1] ?? "";
+    const list = new RegExp(`const ${registry}\\b[^;]*?\\(\\{([\\s\\S]*?)\\n\\}\\);`).exec(index)?.[1] ?? "";
     return [...list.matchAll(/^\s*"?([\w-]+)"?\s*[,:]/gm)].map((match) => match[1] ?? "");
   };
   // "auto" and "print" are words of the configuration, "command" and "mail" ordinary ones; the rest names one member only.

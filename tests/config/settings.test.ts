@@ -83,7 +83,7 @@ describe("f2b set", () => {
     test(`refuses ${key} ${words.join(" ")}`, () => expect(set(key, ...words)).toBe(what));
 
   test("an expression of one's own makes the filter one's own, so that it is watched", () => {
-    const shipped = good("[jails.demo]\nenabled = true").jails[0]!;
+    const shipped = good("[jails.sshd]\nenabled = true").jails[0]!;
     expect(shipped.filter.own).toBe(false);
     const applied = applySetting(shipped, "failregex", ["^x <HOST>$"]);
     expect(applied.ok && applied.value.filter.own).toBe(true);
