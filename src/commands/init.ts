@@ -29,6 +29,7 @@ import {
   type Lent,
   linesOf,
   look,
+  lookForGuests,
   nothingPresent,
   type Outcome,
   type Preview,
@@ -106,8 +107,6 @@ async function run(call: Call): Promise<number> {
     root,
   });
   const base = before === undefined ? undefined : baseOf(path, before, config);
-  if (print) return printed(call, facts, base);
-
   const stages: string[] = [];
   const lent: Lent = {
     path,
@@ -124,6 +123,7 @@ async function run(call: Call): Promise<number> {
         : (at, text, progress) =>
             previewOf(call, at, text, since.value === "forever" ? undefined : since.value, progress),
   };
+  if (print) return printed(call, facts, lent);
   const terminal = terminalOf(call, yes);
   try {
     terminal.intro(`f2b init on ${hostname()}`);
@@ -194,15 +194,17 @@ function baseOf(path: string, text: string, config: Config): Base {
   };
 }
 
-function printed(call: Call, facts: Facts, base: Base | undefined): number {
-  const proposal = propose(facts, base?.present ?? nothingPresent);
+async function printed(call: Call, facts: Facts, lent: Lent): Promise<number> {
+  const { base, path, date } = lent;
+  const first = propose(facts, base?.present ?? nothingPresent);
+  const proposal = await lookForGuests(first, lent, path, base?.text, () => undefined);
   const choices = {
     jails: proposal.jails.filter((jail) => jail.chosen).map((jail) => jail.jail),
     ignore: unprotected(facts.admin?.addresses ?? [], base?.ignored ?? []),
     mail: undefined,
   };
   const text =
-    base === undefined ? freshText(proposal, choices, today(call)) : addedText(base.text, proposal, choices);
+    base === undefined ? freshText(proposal, choices, date) : addedText(base.text, proposal, choices);
   call.out(call.json ? `${JSON.stringify({ found: facts, proposal, text }, null, 2)}\n` : text);
   return exits.fine;
 }

@@ -40,7 +40,8 @@ export interface Terminal {
 export interface Progress {
   /** 0 to 1. */
   update(part: number): void;
-  end(result: string): void;
+  /** Nothing of it stays but the result, if there is one to tell. */
+  end(result?: string): void;
 }
 
 /**

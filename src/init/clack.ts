@@ -63,7 +63,7 @@ export function clackTerminal(input: Readable, output: Writable): Terminal {
         },
         end(result) {
           if (shown >= 0) draw("");
-          clack.log.message(result, streams);
+          if (result !== undefined) clack.log.message(result, streams);
         },
       };
     },

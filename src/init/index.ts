@@ -9,4 +9,12 @@ export { look } from "./look.ts";
 export { linesOf, plainTerminal } from "./plain.ts";
 export { nothingPresent, type Present, type Proposal, propose, unprotected } from "./propose.ts";
 export { addedText, type Choices, freshText } from "./text.ts";
-export { type Base, converse, type Lent, type Outcome, type Preview, type TakenOver } from "./wizard.ts";
+export {
+  type Base,
+  converse,
+  type Lent,
+  lookForGuests,
+  type Outcome,
+  type Preview,
+  type TakenOver,
+} from "./wizard.ts";

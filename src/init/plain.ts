@@ -147,7 +147,9 @@ export function plainTerminal(write: (text: string) => void, answers: Answers | 
           quarter = Math.floor(part * 4);
           line(`  ${what}: ${quarter * 25} %`);
         },
-        end: line,
+        end(result) {
+          if (result !== undefined) line(result);
+        },
       };
     },
     close: () => answers?.close(),

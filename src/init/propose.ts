@@ -22,6 +22,8 @@ export interface ProposedJail {
   readonly seen: readonly string[];
   /** Why it is not chosen by itself; undefined where it is. */
   readonly hold: string | undefined;
+  /** Of an application of which only its web server was seen: lines in the logs would show that it is there. */
+  readonly guest: boolean;
   /** Settings beside `enabled`, each with its reason. */
   readonly lines: readonly Line[];
 }
@@ -61,6 +63,20 @@ export function propose(facts: Facts, present: Present = nothingPresent): Propos
   };
 }
 
+/** Guests whose filters found failures in the last days' logs are there, and are chosen. */
+export function withEvidence(proposal: Proposal, failures: ReadonlyMap<string, number>): Proposal {
+  const jails = proposal.jails.map((jail): ProposedJail => {
+    const count = failures.get(jail.jail) ?? 0;
+    if (!jail.guest || count === 0) return jail;
+    const seen = [...jail.seen, `${plural(count, "failure")} in the last days' logs`];
+    return { ...jail, chosen: true, hold: undefined, seen };
+  });
+  return {
+    ...proposal,
+    jails: [...jails.filter((one) => one.chosen), ...jails.filter((one) => !one.chosen)],
+  };
+}
+
 function proposeEvents(service: Service): ProposedJail {
   return {
     jail: service.jail,
@@ -68,6 +84,7 @@ function proposeEvents(service: Service): ProposedJail {
     chosen: service.optional === undefined,
     seen: ["listens to f2b's own bans: needs no log"],
     hold: service.optional,
+    guest: false,
     lines: [],
   };
 }
@@ -127,7 +144,15 @@ function proposeJail(service: Service): ProposedJail {
       : !logged
         ? `no log of it was found${service.needs === undefined ? "" : `; it needs ${service.needs}`}`
         : undefined);
-  return { jail: service.jail, summary: service.summary, chosen: hold === undefined, seen, hold, lines };
+  return {
+    jail: service.jail,
+    summary: service.summary,
+    chosen: hold === undefined,
+    seen,
+    hold,
+    guest: service.guestOf !== undefined && service.optional === undefined,
+    lines,
+  };
 }
 
 const shortly = (paths: readonly string[]): string =>

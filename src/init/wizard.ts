@@ -13,6 +13,7 @@ import {
   type ProposedJail,
   propose,
   unprotected,
+  withEvidence,
 } from "./propose.ts";
 import { addedText, type Choices, freshText } from "./text.ts";
 
@@ -98,7 +99,13 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
       base = taken.base;
     }
   }
-  const proposal = propose(facts, base?.present ?? nothingPresent);
+  const compose = (text: string | undefined, choices: Choices): string =>
+    text === undefined ? freshText(proposal, choices, lent.date) : addedText(text, proposal, choices);
+  const path = base?.path ?? lent.path;
+  let proposal = propose(facts, base?.present ?? nothingPresent);
+  const progress = terminal.progress("looking for applications in the logs");
+  proposal = await lookForGuests(proposal, lent, path, base?.text, progress.update);
+  progress.end();
   if (base !== undefined && !takeOver)
     terminal.say(`${lent.path} is there already: only additions are proposed.`);
   if (proposal.refused.length > 0)
@@ -106,9 +113,6 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
       "Found, but not proposed",
       proposal.refused.map(({ jail, reason }) => `${jail}: ${visible(reason)}`).join("\n"),
     );
-  const compose = (text: string | undefined, choices: Choices): string =>
-    text === undefined ? freshText(proposal, choices, lent.date) : addedText(text, proposal, choices);
-
   let jails = proposal.jails.filter((jail) => jail.chosen).map((jail) => jail.jail);
   let asked: Pick<Choices, "ignore" | "mail"> | undefined;
   for (;;) {
@@ -123,7 +127,6 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
     asked ??= await askOnce(facts, base, terminal);
     if (asked === undefined) return out;
     const choices: Choices = { jails, ...asked };
-    const path = base?.path ?? lent.path;
     const text = compose(base?.text, choices);
     const faults = lent.check(path, text);
     if (faults.length > 0) return { kind: "faulty", faults };
@@ -165,6 +168,22 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
       stopFail2ban,
     };
   }
+}
+
+/** Applications behind a web server betray themselves by failures in its log. */
+export async function lookForGuests(
+  proposal: Proposal,
+  { date, preview }: Pick<Lent, "date" | "preview">,
+  path: string,
+  text: string | undefined,
+  progress: (part: number) => void,
+): Promise<Proposal> {
+  const guests = proposal.jails.filter((jail) => jail.guest).map((jail) => jail.jail);
+  if (preview === undefined || guests.length === 0) return proposal;
+  const choices: Choices = { jails: guests, ignore: [], mail: undefined };
+  const trial = text === undefined ? freshText(proposal, choices, date) : addedText(text, proposal, choices);
+  const { jails } = await preview(path, trial, progress);
+  return withEvidence(proposal, new Map(jails.map((one) => [one.jail, one.failures])));
 }
 
 /** Own addresses and mail; undefined: cancelled. */

@@ -73,7 +73,7 @@ if [ -d /etc/fail2ban ]; then mount -t tmpfs none /etc/fail2ban; fi && touch /ru
       `daemon off; pid /run/nginx.pid; user root; error_log /var/log/nginx/error.log; events {}
 http { access_log /var/log/nginx/access.log; server { listen 80; listen [::]:80; listen 8080; location / {
 auth_basic "x"; auth_basic_user_file ${join(lab.directory, "users")}; return 200 "fine"; } location /in { auth_basic "x";
-auth_basic_user_file ${join(lab.directory, "users")}; } } }\n`,
+auth_basic_user_file ${join(lab.directory, "users")}; } location = /wp-login.php { return 200 "wrong"; } } }\n`,
     );
     lab.server.start([...inside, "nginx", "-c", nginx]);
     await until("nginx listens", () => connects(admin(), lab.server.v4, 80));
@@ -234,5 +234,39 @@ except Exception: print("")`;
     expect(ran.stdout).toContain("The last days");
     expect(ran.stdout).toMatch(new RegExp(`${host(0).v4.replaceAll(".", "\\.")} +sshd`));
     expect(ran.stdout).toMatch(new RegExp(`${admin().v4.replaceAll(".", "\\.")} +ignoreip`));
+  }, 60_000);
+
+  test("an application is chosen once the log shows it", () => {
+    const jailsNow = (): string[] => {
+      const printed = run([executable, "init", "--print", "-c", join(lab.directory, "none", "f2b.toml")]);
+      return Object.keys(parse(printed.stdout).jails as object);
+    };
+    expect(jailsNow()).not.toContain("wordpress");
+    const post = `import sys,urllib.request
+urllib.request.urlopen("http://%s/wp-login.php"%sys.argv[1],data=b"log=admin&pwd=x",timeout=2)`;
+    expect(admin().run(["python3", "-c", post, lab.server.v4]).code).toBe(0);
+    expect(jailsNow()).toContain("wordpress");
+  }, 60_000);
+
+  test("a running fail2ban is taken over; what it had stays as it was, what it lacked is added", async () => {
+    const jail =
+      "[DEFAULT]\nbackend = auto\nbantime = 2h\n[sshd]\nenabled = true\nport = ssh\nfilter = sshd\nlogpath = /var/log/auth.log\nmaxretry = 7\n";
+    writeFileSync(join(lab.directory, "jail.conf"), jail);
+    const program = "/run/fail2ban-server";
+    const ready = `mkdir -p /run/f && cp ${join(lab.directory, "jail.conf")} /run/f/jail.conf && cp /bin/sleep ${program} && mkdir -p /etc/fail2ban && mount --bind /run/f /etc/fail2ban && exec ${program} 1000`;
+    if (!existsSync("/etc/fail2ban")) return console.warn("skipped: there is no /etc/fail2ban to mount over");
+    lab.server.start([...inside, "sh", "-c", ready]);
+    await until("it looks like fail2ban", () => run(["test", "-e", "/etc/fail2ban/jail.conf"]).code === 0);
+    const path = join(lab.directory, "taken", "f2b.toml");
+    const ran = run([executable, "init", "--yes", "-c", path], connection());
+    expect(ran.stdout).toMatch(/Take over fail2ban.*yes/);
+    const { jails, defaults } = parse(readFileSync(path, "utf8")) as {
+      jails: Record<string, Record<string, unknown>>;
+      defaults: Record<string, unknown> | undefined;
+    };
+    expect(jails.sshd).toMatchObject({ enabled: true, maxretry: 7 });
+    expect({ ...defaults, ...jails.sshd }.bantime).toBe("2h");
+    expect(jails).toHaveProperty("nginx-http-auth");
+    expect(run([executable, "config", "check", path]).code).toBe(0);
   }, 60_000);
 });

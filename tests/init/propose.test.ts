@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { nothingPresent, propose, unprotected } from "../../src/init/index.ts";
+import { withEvidence } from "../../src/init/propose.ts";
 import { address, facts, service } from "./facts.ts";
 
 const of = (...services: ReturnType<typeof service>[]) => propose(facts({ services }));
@@ -27,6 +28,30 @@ describe("which jails are chosen", () => {
     const jail = only(service("wordpress", { guestOf: "nginx" }));
     expect(jail?.chosen).toBe(false);
     expect(jail?.hold).toContain("only nginx was seen");
+  });
+
+  test("and chosen, once the logs show it; what the jail file leaves to the user is not", () => {
+    const proposal = of(
+      service("sshd"),
+      service("wordpress", { guestOf: "nginx" }),
+      service("php-url-fopen", { guestOf: "nginx", optional: "honest visitors meet it" }),
+      service("drupal", { guestOf: "nginx" }),
+    );
+    const after = withEvidence(
+      proposal,
+      new Map([
+        ["wordpress", 12],
+        ["php-url-fopen", 3],
+        ["drupal", 0],
+      ]),
+    );
+    expect(after.jails.map((one) => [one.jail, one.chosen])).toEqual([
+      ["sshd", true],
+      ["wordpress", true],
+      ["php-url-fopen", false],
+      ["drupal", false],
+    ]);
+    expect(after.jails[1]?.seen).toContain("12 failures in the last days' logs");
   });
 
   test("one without a log is offered and says what the service needs", () => {

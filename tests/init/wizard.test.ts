@@ -323,6 +323,27 @@ describe("on an existing configuration", () => {
   });
 });
 
+test("an application that the logs betray is chosen before anybody is asked", async () => {
+  const asked: string[] = [];
+  const preview = async (_path: string, text: string) => {
+    asked.push(Object.keys(parse(text).jails as object).join(" "));
+    return { ...seen, jails: [{ jail: "wordpress", failures: 12, addresses: 2, banned: 1 }] };
+  };
+  const services = [service("sshd"), service("wordpress", { guestOf: "nginx" })];
+  const { outcome } = await talk(
+    "clack",
+    facts({ services }),
+    [
+      [jails, enter],
+      [own, enter],
+      [now, enter],
+    ],
+    { preview },
+  );
+  expect(asked).toEqual(["wordpress", "sshd wordpress"]);
+  expect(Object.keys(parse(textOf(outcome)).jails as object)).toEqual(["sshd", "wordpress"]);
+});
+
 describe("what the preview warns of", () => {
   test("a private address that would be banned may be a proxy or a container's gateway", async () => {
     const preview = async () => ({ ...seen, banned: [{ target: "172.17.0.1", jail: "sshd", bans: 9 }] });
