@@ -214,7 +214,7 @@ function skipBlanks(text: string, from: number, end: number): number {
   return at;
 }
 
-/** "program: ", "program[pid]: ", "program[pid] ", "program [pid]: ", "[program]: " at `from`; false when there is none of these. */
+/** "program: ", "program[pid]: ", "program[pid] ", "program [pid]: ", "[program]: ", "[program] " at `from`; false when there is none of these. */
 function parseProgram(text: string, from: number, end: number, head: Head): boolean {
   let at = from;
   const wrapped = text.charCodeAt(at) === open;
@@ -229,8 +229,11 @@ function parseProgram(text: string, from: number, end: number, head: Head): bool
   const programEnd = at;
   let code = at < end ? text.charCodeAt(at) : 0;
   if (wrapped) {
-    if (code !== close || text.charCodeAt(at + 1) !== colon) return false;
-    at++;
+    const next = text.charCodeAt(at + 1);
+    // metalog: "Mar  2 10:15:09 [sshd] ", always without a host.
+    const bare = next === blank && from === head.tag && text.charCodeAt(head.stamp) > 64;
+    if (code !== close || (next !== colon && !bare)) return false;
+    if (!bare) at++;
     code = colon;
   } else if (code === blank) {
     if (text.charCodeAt(at + 1) !== open) return false;

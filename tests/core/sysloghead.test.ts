@@ -1,4 +1,4 @@
-// BusyBox' syslogd, which Alpine uses, writes facility and level between host and program.
+// Heads of lines by syslog daemons that have a way of their own: BusyBox (Alpine), metalog.
 
 import { describe, expect, test } from "bun:test";
 import { newHead, parseSyslog } from "../../src/core/logformat.ts";
@@ -43,5 +43,20 @@ describe("a line of BusyBox' syslogd", () => {
       message: "auth.info sshd[812]: Failed password",
     });
     expect(read("Mar  2 10:15:09 web1 some auth.info sshd[812]: Failed password")?.program).toBeUndefined();
+  });
+});
+
+describe("a line of metalog", () => {
+  test("has the program in brackets and no host", () => {
+    expect(read("Mar  2 10:15:09 [sshd] Failed password")).toEqual({
+      program: "sshd",
+      pid: undefined,
+      message: "Failed password",
+    });
+  });
+
+  test("brackets behind a host or another kind of time are the message's", () => {
+    expect(read("Mar  2 10:15:09 web1 [warn] Failed password")?.message).toBe("[warn] Failed password");
+    expect(read("2026-03-02 10:15:09 [warn] Failed password")?.program).toBeUndefined();
   });
 });
