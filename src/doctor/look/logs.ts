@@ -136,6 +136,7 @@ function readLines(
   const lines = text.split("\n").slice(0, -1);
   const head = newHead();
   const hosts = new Map<string, number>();
+  let headed = 0;
   let timed = 0;
   let named = 0;
   let suspects = 0;
@@ -148,6 +149,7 @@ function readLines(
       lastTime = at;
     }
     const mine = syslog && filter.program?.test(line.slice(head.program, head.programEnd)) === true;
+    if (syslog) headed++;
     if (mine) named++;
     if (syslog && head.host >= 0) {
       const host = line.slice(head.host, head.hostEnd).split(".")[0] ?? "";
@@ -165,9 +167,11 @@ function readLines(
   return {
     lines: lines.length,
     timed,
-    // A format without heads names no programs.
+    // Lines without heads name no programs.
     named:
-      filter.program === undefined || !filter.formats.every((one) => one === "syslog") ? undefined : named,
+      filter.program === undefined || !filter.formats.includes("syslog") || headed < lines.length * 0.5
+        ? undefined
+        : named,
     suspects,
     failures,
     lastTime,
