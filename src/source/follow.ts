@@ -163,7 +163,15 @@ export class Follow {
       notice("rotated", this.path, `${this.path} was rotated; reading on in the new file`);
     }
     this.#current = tail;
+    const start = this.#start;
     if (current === undefined) await this.#begin(tail);
+    if (start?.position !== undefined && inodeOf(system, this.path) !== tail.ino) {
+      // Rotated while what was missed was looked for: what is queued may hold this very file, compressed. Begin again.
+      this.close();
+      this.#start = start;
+      this.due = true;
+      return;
+    }
     this.#known = new Set(siblings(system, this.path).map(nameKey));
   }
 
@@ -238,9 +246,13 @@ export class Follow {
   async #queueRest(spot: FileSpot, later: boolean): Promise<boolean> {
     const { system } = this.context;
     // Between the look and the open a rotation may go on: then look again.
-    for (let attempt = 0; attempt < 5; attempt++) {
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const before = namesOf(system, this.path);
       const found = await locate(system, this.path, spot);
-      if (found === undefined) return false;
+      if (found === undefined) {
+        if (namesOf(system, this.path) === before) return false;
+        continue;
+      }
       const all = siblings(system, this.path);
       const at = all.findIndex((one) => one.path === found.path);
       const newer = all.filter(
@@ -373,7 +385,7 @@ export class Follow {
       ...(this.#current === undefined ? [] : [this.#current]),
     ];
     const main = all.findLast((tail) => tail === reading || tail.begun) ?? reading;
-    return { main, older: all.slice(0, all.indexOf(main)) };
+    return { main, older: all.slice(0, all.indexOf(main)).filter((tail) => tail.offset > 0) };
   }
 
   async #readCurrent(): Promise<FileChunk[] | undefined> {
@@ -449,6 +461,21 @@ export class Follow {
     const lines = this.#overlong === 1 ? "1 line is" : `${this.#overlong} lines are`;
     notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
   }
+}
+
+function inodeOf(system: System, path: string): number | undefined {
+  try {
+    return system.files.stat(path)?.ino;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes when a rotation goes on. */
+function namesOf(system: System, path: string): string {
+  return siblings(system, path)
+    .map((one) => `${one.path} ${nameKey(one)}`)
+    .join("\n");
 }
 
 interface OpenRotated {

@@ -62,12 +62,12 @@ export function isRotatedName(base: string, name: string): boolean {
 
 /** Where reading goes on behind `spot`; undefined when it is nowhere any more. The path itself is not looked at. */
 export async function locate(system: System, path: string, spot: FileSpot): Promise<Rotated | undefined> {
+  // An inode number is given to a new file soon after the old one is gone: without text before the place nothing is certain.
+  if (spot.offset === 0) return undefined;
   const base = basename(path);
   const same = look(system, path, (name) => name !== base).find(({ stat }) => stat.ino === spot.ino);
-  // An inode number is given to a new file soon after the old one is gone, so the number alone proves nothing.
   if (same !== undefined && (holds(system, same, spot) || (await packedHolds(system, same, spot))))
     return same;
-  if (spot.offset === 0) return undefined;
   const newest = [...siblings(system, path)].reverse();
   const copy = newest.find((one) => one.stat.size >= spot.offset && holds(system, one, spot));
   if (copy !== undefined) return copy;
@@ -77,12 +77,28 @@ export async function locate(system: System, path: string, spot: FileSpot): Prom
   return undefined;
 }
 
-function look(system: System, path: string, wanted: (name: string) => boolean): Rotated[] {
+/** A rotation may go on while the directory is read, and a name be missed: what two looks agree on is so. */
+function look(system: System, path: string, wanted: (name: string) => boolean): readonly Rotated[] {
+  let last = lookOnce(system, path, wanted);
+  for (let again = 0; again < 5; again++) {
+    const next = lookOnce(system, path, wanted);
+    if (summary(next) === summary(last)) return next;
+    last = next;
+  }
+  return last;
+}
+
+function summary(files: readonly Rotated[]): string {
+  return files.map(({ path, stat }) => `${path} ${stat.ino}`).join("\n");
+}
+
+function lookOnce(system: System, path: string, wanted: (name: string) => boolean): readonly Rotated[] {
   const directory = dirname(path);
   try {
     return system.files
       .readdir(directory)
       .filter(wanted)
+      .sort()
       .slice(0, MOST_NAMES)
       .flatMap((name) => {
         const full = `${directory === "/" ? "" : directory}/${name}`;
