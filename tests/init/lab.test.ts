@@ -3,8 +3,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parse } from "smol-toml";
 import {
   ableTo,
@@ -32,13 +32,16 @@ const programs = [
   "nft",
   "openssl",
   "mount",
+  "pgrep",
 ];
 const able = ableTo(labMissing([...programs, "tmux", "script"]), "f2b init on a machine with sshd and nginx");
 
 describe.skipIf(!able)("a machine with sshd and nginx", () => {
   let lab: Lab;
   let inside: readonly string[];
-  let config: string;
+  /** The server's /etc is a copy. */
+  const etc = (...names: readonly string[]): string => join(lab.directory, "etc", ...names);
+  const written = (): string => readFileSync(etc("f2b", "f2b.toml"), "utf8");
   const admin = (): Host => host(2);
   const host = (n: number): Host => {
     const found = lab.clients[n];
@@ -48,7 +51,7 @@ describe.skipIf(!able)("a machine with sshd and nginx", () => {
   /** On the server, where /var/log, /run and /var/lib are the lab's. */
   const run = (command: readonly string[], env: Record<string, string> = {}): Ran =>
     lab.server.run([...inside, ...command], { env, timeout: 60_000 });
-  const f2b = (...words: string[]): Ran => run([executable, ...words, "-c", config]);
+  const f2b = (...words: string[]): Ran => run([executable, ...words]);
 
   beforeAll(async () => {
     lab = openLab(3);
@@ -60,8 +63,9 @@ describe.skipIf(!able)("a machine with sshd and nginx", () => {
       "-m",
       "sh",
       "-c",
-      `mount --bind ${log} /var/log && mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mkdir -p /run/sshd /var/lib/nginx &&
-if [ -d /etc/fail2ban ]; then mount -t tmpfs none /etc/fail2ban; fi && touch /run/made && exec sleep 100000`,
+      `cp -a /etc ${etc()} && rm -rf ${etc("fail2ban")} ${etc("f2b")} && mount --bind ${etc()} /etc && mount --bind ${log} /var/log &&
+mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mount -t tmpfs sbin /usr/local/sbin && mkdir -p /run/sshd /var/lib/nginx &&
+touch /run/made && exec sleep 100000`,
     ]);
     inside = ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`];
     await until("the machine is made", () => run(["test", "-e", "/run/made"]).code === 0);
@@ -77,7 +81,6 @@ auth_basic_user_file ${join(lab.directory, "users")}; } location = /wp-login.php
     );
     lab.server.start([...inside, "nginx", "-c", nginx]);
     await until("nginx listens", () => connects(admin(), lab.server.v4, 80));
-    config = join(lab.directory, "etc", "f2b.toml");
   }, 60_000);
   afterAll(() => lab?.close());
 
@@ -95,7 +98,7 @@ except Exception: print("")`;
   });
 
   test("--print shows what would be written and writes nothing", () => {
-    const printed = run([executable, "init", "--print", "-c", config], connection());
+    const printed = run([executable, "init", "--print"], connection());
     expect(printed.stderr).toBe("");
     const { jails, defaults } = parse(printed.stdout) as {
       jails: Record<string, unknown>;
@@ -108,7 +111,7 @@ except Exception: print("")`;
     expect(jails["nginx-http-auth"]).toMatchObject({ enabled: true, port: ["http", "https", 8080] });
     expect(jails).not.toHaveProperty("nginx-limit-req");
     expect(jails).not.toHaveProperty("wordpress");
-    expect(existsSync(config)).toBe(false);
+    expect(existsSync(etc("f2b"))).toBe(false);
   });
 
   test("in a pseudo-terminal, with keys; leaving at a question writes nothing", async () => {
@@ -169,9 +172,9 @@ except Exception: print("")`;
       await press("What now?", "Enter");
       await press("EXIT=0", "");
       expect(screen()).toContain("What to type next");
-      const written = parse(readFileSync(path, "utf8"));
-      expect(written.defaults).not.toHaveProperty("ignoreip");
-      expect(Object.keys(written.jails as object)).toContain("sshd");
+      const typed = parse(readFileSync(path, "utf8"));
+      expect(typed.defaults).not.toHaveProperty("ignoreip");
+      expect(Object.keys(typed.jails as object)).toContain("sshd");
       expect(run([executable, "config", "check", path]).code).toBe(0);
     } finally {
       tmux("kill-server");
@@ -192,12 +195,12 @@ except Exception: print("")`;
   }, 60_000);
 
   test("--yes gives a configuration whose daemon bans the attackers of both, and not the administrator", async () => {
-    const done = run([executable, "init", "--yes", "-c", config], connection());
+    const done = run([executable, "init", "--yes"], connection());
     expect(done.stderr).toBe("");
     expect(done.code).toBe(0);
     expect(done.stdout).toContain("there is no systemd here");
     let said = "";
-    const daemon = lab.server.start([...inside, executable, "daemon", "-c", config]);
+    const daemon = lab.server.start([...inside, executable, "daemon"]);
     daemon.stderr?.on("data", (data: Buffer) => {
       said += data.toString();
     });
@@ -222,10 +225,10 @@ except Exception: print("")`;
   }, 90_000);
 
   test("a second --yes changes nothing", () => {
-    const before = readFileSync(config, "utf8");
-    const again = run([executable, "init", "--yes", "-c", config], connection());
+    const before = written();
+    const again = run([executable, "init", "--yes"], connection());
     expect(again.stdout).toContain("only additions are proposed");
-    expect(readFileSync(config, "utf8")).toBe(before);
+    expect(written()).toBe(before);
   }, 60_000);
 
   test("the preview names those that were at it", () => {
@@ -249,24 +252,69 @@ urllib.request.urlopen("http://%s/wp-login.php"%sys.argv[1],data=b"log=admin&pwd
   }, 60_000);
 
   test("a running fail2ban is taken over; what it had stays as it was, what it lacked is added", async () => {
-    const jail =
-      "[DEFAULT]\nbackend = auto\nbantime = 2h\n[sshd]\nenabled = true\nport = ssh\nfilter = sshd\nlogpath = /var/log/auth.log\nmaxretry = 7\n";
-    writeFileSync(join(lab.directory, "jail.conf"), jail);
+    // A jail of somebody's own, with filter and action: all of it written here.
+    const old = etc("fail2ban");
+    const files = {
+      "jail.conf":
+        "[DEFAULT]\nbackend = auto\n[mine]\nenabled = true\nport = 99\nfilter = mine\naction = mine\nlogpath = /var/log/mine.log\nmaxretry = 7\nbantime = 2h\n",
+      "filter.d/mine.conf": "[Definition]\nfailregex = ^\\s*refused <HOST>$\n",
+      "action.d/mine.conf": "[Definition]\nactionban = /bin/true <ip>\nactionunban = /bin/true <ip>\n",
+    };
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(old, name)), { recursive: true });
+      writeFileSync(join(old, name), text);
+    }
+    writeFileSync(join(lab.directory, "log", "mine.log"), "");
     const program = "/run/fail2ban-server";
-    const ready = `mkdir -p /run/f && cp ${join(lab.directory, "jail.conf")} /run/f/jail.conf && cp /bin/sleep ${program} && mkdir -p /etc/fail2ban && mount --bind /run/f /etc/fail2ban && exec ${program} 1000`;
-    if (!existsSync("/etc/fail2ban")) return console.warn("skipped: there is no /etc/fail2ban to mount over");
-    lab.server.start([...inside, "sh", "-c", ready]);
-    await until("it looks like fail2ban", () => run(["test", "-e", "/etc/fail2ban/jail.conf"]).code === 0);
+    lab.server.start([...inside, "sh", "-c", `cp /bin/sleep ${program} && exec ${program} 1000`]);
+    await until("it looks like fail2ban", () => run(["pgrep", "-x", "fail2ban-server"]).code === 0);
     const path = join(lab.directory, "taken", "f2b.toml");
     const ran = run([executable, "init", "--yes", "-c", path], connection());
     expect(ran.stdout).toMatch(/Take over fail2ban.*yes/);
     const { jails, defaults } = parse(readFileSync(path, "utf8")) as {
-      jails: Record<string, Record<string, unknown>>;
-      defaults: Record<string, unknown> | undefined;
+      jails: Record<string, object>;
+      defaults: object | undefined;
     };
-    expect(jails.sshd).toMatchObject({ enabled: true, maxretry: 7 });
-    expect({ ...defaults, ...jails.sshd }.bantime).toBe("2h");
+    expect({ ...defaults, ...jails.mine }).toMatchObject({ enabled: true, maxretry: 7, bantime: "2h" });
+    expect(existsSync(join(lab.directory, "taken", "jails", "mine.toml"))).toBe(true);
+    expect(jails).toHaveProperty("sshd");
     expect(jails).toHaveProperty("nginx-http-auth");
     expect(run([executable, "config", "check", path]).code).toBe(0);
+  }, 60_000);
+
+  test("where systemd is in charge, the service is installed and started, and then fail2ban is stopped", () => {
+    const fake = join(lab.directory, "systemctl");
+    const units = "ssh.service loaded active running x\nfail2ban.service loaded active running x\n";
+    writeFileSync(
+      fake,
+      `#!/bin/sh\necho "$@" >> /run/asked\ncase "$1" in list-units) printf '${units.replaceAll("\n", "\\n")}';; esac\n`,
+      { mode: 0o755 },
+    );
+    const place = ["/usr/bin/systemctl", "/bin/systemctl"].find((path) => existsSync(path));
+    const there =
+      place === undefined ? `cp ${fake} /usr/local/sbin/systemctl` : `mount --bind ${fake} ${place}`;
+    expect(run(["sh", "-c", `${there} && mkdir -p /run/systemd/system`]).code).toBe(0);
+    rmSync(etc("f2b"), { recursive: true });
+    // The lab's daemon runs outside of the faked systemd; without it this is a machine that never had f2b.
+    lab.server.run([
+      "sh",
+      "-c",
+      `kill $(ip netns pids ${lab.server.name} | while read p; do grep -lxq f2b /proc/$p/comm && echo $p; done)`,
+    ]);
+    const ran = run([executable, "init", "--yes"], connection());
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain("f2b is at work");
+    expect(ran.stdout).toContain("systemctl enable --now fail2ban");
+    expect(parse(written())).toHaveProperty("jails.sshd");
+    expect(existsSync(etc("systemd", "system", "f2b.service"))).toBe(true);
+    const asked = run(["cat", "/run/asked"])
+      .stdout.split("\n")
+      .filter((line) => !/^(?:list-units|show)/.test(line));
+    expect(asked.filter((line) => line !== "")).toEqual([
+      "daemon-reload",
+      "enable f2b.service",
+      "restart f2b.service",
+      "disable --now fail2ban.service",
+    ]);
   }, 60_000);
 });
