@@ -23,9 +23,10 @@ export function openLog(system: System, path: string): Opened {
     const fd = files.open(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     const stat = files.fstat(fd);
     // Between the look and the open something else may have been put there.
-    if (stat.kind === "file") return { kind: "open", fd, stat, real };
+    const why = stat.kind === "file" ? plantedFile(system, real, stat) : `${path} is a ${stat.kind}, not a file`;
+    if (why === undefined) return { kind: "open", fd, stat, real };
     files.close(fd);
-    return { kind: "refused", why: `${path} is a ${stat.kind}, not a file` };
+    return { kind: "refused", why };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return { kind: "absent" };
@@ -45,4 +46,13 @@ function plantedLink(system: System, path: string): string | undefined {
       return `${part} is a symbolic link made by user ${link.uid} to ${system.files.realpath(part)}, which belongs to user ${target.uid}; not followed`;
   }
   return undefined;
+}
+
+/** Where anybody may put files (mode o+w), a log of somebody who is neither root, ourselves nor the directory's owner is anybody's. */
+function plantedFile(system: System, real: string, file: FileStat): string | undefined {
+  const self = process.geteuid?.() ?? 0;
+  const directory = system.files.stat(dirname(real));
+  if (directory === undefined || (directory.mode & 0o002) === 0) return undefined;
+  if (file.uid === 0 || file.uid === self || file.uid === directory.uid) return undefined;
+  return `${real} belongs to user ${file.uid} and stands in ${dirname(real)}, where everybody may put files; not read`;
 }

@@ -2,5 +2,7 @@
 
 import { crash } from "./crash.ts";
 import type { Part } from "./part.ts";
+import { planted } from "./planted.ts";
+import { socket } from "./socket.ts";
 
-export const parts: readonly Part[] = [crash];
+export const parts: readonly Part[] = [crash, planted, socket];
