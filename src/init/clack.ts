@@ -15,8 +15,8 @@ export function clackTerminal(input: Readable, output: Writable): Terminal {
   return {
     intro: (title) => clack.intro(title, streams),
     note: (title, text) => clack.note(text, title, { ...streams, format: (line) => line }),
-    say: (text) => clack.log.message(text, streams),
-    warn: (text) => clack.log.warn(text, streams),
+    say: (text) => clack.log.message(wrapped(text, output), streams),
+    warn: (text) => clack.log.warn(wrapped(text, output), streams),
     outro: (text) => clack.outro(text, streams),
     confirm: async (message, initialValue) =>
       asked<boolean>(await clack.confirm({ ...streams, message, initialValue })),
@@ -72,3 +72,23 @@ export function clackTerminal(input: Readable, output: Writable): Terminal {
 }
 
 const option = (one: Choice<string>) => ({ ...one });
+
+/** Broken between words, so that the terminal does not break within them. */
+function wrapped(text: string, output: Writable): string {
+  const { columns = 80 } = output as Writable & { readonly columns?: number };
+  const width = Math.max(20, columns - 6);
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      const lines: string[] = [];
+      let rest = line;
+      while (rest.length > width) {
+        const blank = rest.lastIndexOf(" ", width);
+        const at = blank > 0 ? blank : width;
+        lines.push(rest.slice(0, at));
+        rest = rest.slice(at).trimStart();
+      }
+      return [...lines, rest];
+    })
+    .join("\n");
+}

@@ -207,3 +207,13 @@ export function unprotected(
       ),
   );
 }
+
+/** Jails of the same reason in one: "a, b". */
+export function byReason(
+  list: Proposal["refused"],
+): readonly { readonly jails: string; readonly reason: string }[] {
+  return [...Map.groupBy(list, (one) => one.reason)].map(([reason, some]) => ({
+    jails: some.map((one) => one.jail).join(", "),
+    reason,
+  }));
+}

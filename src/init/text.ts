@@ -7,7 +7,7 @@ import { isTable } from "../config/merge.ts";
 import { tomlText } from "../config/settings.ts";
 import type { Address } from "../core/domain.ts";
 import { visible } from "../core/text.ts";
-import type { Line, Proposal, ProposedJail } from "./propose.ts";
+import { byReason, type Line, type Proposal, type ProposedJail } from "./propose.ts";
 
 export interface Choices {
   /** Names of the jails to switch on. */
@@ -98,8 +98,10 @@ function othersText({ refused }: Proposal, others: readonly ProposedJail[]): str
   const held = others.map((jail) => ({ jail: jail.jail, reason: jail.hold ?? "you left it out" }));
   const all = [...held, ...refused];
   if (all.length === 0) return "";
-  const list = all.map(({ jail, reason }) => comment(`  ${jail}: ${visible(reason)}`, "    ")).join("");
-  return `\n# Services that were found and are not switched on. To switch one on, write its table as above.\n${list}`;
+  const list = byReason(all)
+    .map(({ jails, reason }) => comment(`  ${jails}: ${visible(reason)}`, "    "))
+    .join("");
+  return `\n${comment("Services that were found and are not switched on. To switch one on, write its table as above.")}${list}`;
 }
 
 /** Text as comment lines of at most `columns`; later lines are indented. */

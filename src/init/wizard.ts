@@ -7,6 +7,7 @@ import { cancelled, type Terminal } from "./ask.ts";
 import { diff } from "./diff.ts";
 import type { Facts } from "./facts.ts";
 import {
+  byReason,
   nothingPresent,
   type Present,
   type Proposal,
@@ -111,7 +112,9 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
   if (proposal.refused.length > 0)
     terminal.note(
       "Found, but not proposed",
-      proposal.refused.map(({ jail, reason }) => `${jail}: ${visible(reason)}`).join("\n"),
+      byReason(proposal.refused)
+        .map(({ jails: some, reason }) => `${some}: ${visible(reason)}`)
+        .join("\n"),
     );
   let jails = proposal.jails.filter((jail) => jail.chosen).map((jail) => jail.jail);
   let asked: Pick<Choices, "ignore" | "mail"> | undefined;
@@ -136,7 +139,11 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
       progress.end(
         seen.lines === 0 ? "The last days' logs hold nothing to show." : "Under this configuration:",
       );
-      if (seen.lines > 0) terminal.note("The last days", previewText(seen, facts.admin?.addresses ?? []));
+      if (seen.lines > 0)
+        terminal.note(
+          "The last days under this configuration",
+          previewText(seen, facts.admin?.addresses ?? []),
+        );
       for (const warning of previewWarnings(seen)) terminal.warn(warning);
     }
     const changed = takeOver || text !== base?.text;

@@ -234,7 +234,7 @@ except Exception: print("")`;
   test("the preview names those that were at it", () => {
     const path = join(lab.directory, "later", "f2b.toml");
     const ran = run([executable, "init", "--yes", "--no-start", "-c", path], connection());
-    expect(ran.stdout).toContain("The last days");
+    expect(ran.stdout).toContain("The last days under this configuration");
     expect(ran.stdout).toMatch(new RegExp(`${host(0).v4.replaceAll(".", "\\.")} +sshd`));
     expect(ran.stdout).toMatch(new RegExp(`${admin().v4.replaceAll(".", "\\.")} +ignoreip`));
   }, 60_000);

@@ -134,6 +134,33 @@ describe("by cursor keys", () => {
     expect(parse(textOf(outcome))).toMatchObject({ notify: { admin: { to: ["nobody@example.org"] } } });
   });
 
+  test("Esc leaves as well", async () => {
+    const { outcome } = await talk("clack", facts(), [[jails, "\x1b"]]);
+    expect(outcome).toEqual({ kind: "cancelled" });
+  });
+
+  test("long texts are broken between words", async () => {
+    const notes = [`${"word ".repeat(40)}end`];
+    const { fake } = await talk(
+      "clack",
+      facts(),
+      [
+        [jails, enter],
+        [own, enter],
+        [now, enter],
+      ],
+      {
+        preview: async () => ({ ...seen, notes }),
+      },
+    );
+    const lines = fake
+      .screen()
+      .split("\n")
+      .filter((one) => one.includes("word word"));
+    expect(lines.length).toBeGreaterThan(1);
+    expect(Math.max(...lines.map((one) => one.trimEnd().length))).toBeLessThanOrEqual(80);
+  });
+
   test("the bar moves at most some twenty times", async () => {
     const { fake } = await talk("clack", facts(), [
       [jails, enter],
