@@ -43,6 +43,7 @@ Exit code 78: there are errors. 1: there are warnings, with --strict. 0 otherwis
         return { findings: select(call, findings), files, extra: {} };
       });
     }
+    if (process.geteuid?.() !== 0) call.err("f2b: not all of this machine can be seen without root\n");
     const { examine } = await import("./doctorlive.ts");
     return mending(call, () => examine(call));
   },

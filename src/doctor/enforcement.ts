@@ -70,6 +70,13 @@ function older(text: string, least: readonly number[]): boolean {
 }
 
 function checkPorts(facts: Facts, jail: Jail): Finding[] {
+  const covered = (one: number): boolean =>
+    facts.config.jails.some(
+      (other) =>
+        other.enabled &&
+        other !== jail &&
+        (other.port === "all" || other.port.some((range) => range.from <= one && one <= range.to)),
+    );
   const { port } = jail;
   const service = facts.services.find((one) => one.jail === jail.name);
   if (port === "all" || port.length === 0 || service === undefined || !service.running) return [];
@@ -79,7 +86,8 @@ function checkPorts(facts: Facts, jail: Jail): Finding[] {
     (one) => !covers(one.port) || !(jail.protocol.includes(one.protocol) || jail.protocol.includes("all")),
   );
   // A high port of datagrams is a client's answer, not a service.
-  const exposed = open.filter((one) => one.protocol === "tcp" || one.port < 32_768);
+  // What another jail shuts is another service of the same program: web and mail of one nginx.
+  const exposed = open.filter((one) => !covered(one.port) && (one.protocol === "tcp" || one.port < 32_768));
   const found: Finding[] = [];
   if (exposed.length > 0)
     found.push(

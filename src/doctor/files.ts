@@ -10,6 +10,7 @@ import { lintJailFile, lintJails } from "./filters.ts";
 import { sortFindings } from "./finding.ts";
 import type { Finding } from "./index.ts";
 import { lintSettings } from "./policy.ts";
+import { maskLine } from "./secrets.ts";
 import { ofFault, shadowed } from "./syntax.ts";
 
 export interface Linted {
@@ -137,6 +138,7 @@ export function lineReader(
       }
       known.set(file, list);
     }
-    return list[line - 1];
+    const text = list[line - 1];
+    return text === undefined ? undefined : maskLine(text);
   };
 }

@@ -1,6 +1,7 @@
-// Which options of a notification are secrets, by its own schema.
+// What is secret in a configuration: options of notifications by their own schema, and, where lines are shown, whatever is named like one.
 
 import type { NotifyRule } from "../config/index.ts";
+import { suggest } from "../core/text.ts";
 import { notifiers } from "../notify/index.ts";
 import { isSecret } from "../notify/secret.ts";
 
@@ -19,3 +20,17 @@ export function writtenSecrets({ type, options }: NotifyRule): string[] {
     value !== undefined && shape[key] !== undefined && isSecret(shape[key]) ? [key] : [],
   );
 }
+
+const words = /token|passw|secret|api_?key|webhook|authorization|\burl|topic/i;
+/** Also misspelt: that is when a line is shown. */
+const nearly = ["token", "password", "secret", "api_key", "webhook", "url", "topic"];
+const isSecretKey = (key: string): boolean =>
+  !key.endsWith("_file") && (words.test(key) || suggest(key, nearly) !== undefined);
+
+/** A line of a configuration without what may be a secret: what is shown here ends up in mails and bug reports. Keeps its columns. */
+export const maskLine = (line: string): string =>
+  line.replace(
+    /(["']?([\w-]+)["']?\s*=\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|\[[^\]]*\]?|[^\s#,}]+)/g,
+    (whole, start: string, key: string, value: string) =>
+      isSecretKey(key) ? `${start}${"•".repeat(value.length)}` : whole,
+  );

@@ -8,6 +8,7 @@ import type { Fault } from "../core/domain.ts";
 import type { Id } from "./catalogue.ts";
 import { finding } from "./finding.ts";
 import type { Finding, Mend } from "./index.ts";
+import { maskLine } from "./secrets.ts";
 
 /** In order; the first that fits counts. What a fault says first, then what it proposes. */
 const kinds: readonly (readonly [Id, RegExp, RegExp?])[] = [
@@ -55,13 +56,21 @@ export function idOf(fault: Fault): Id {
   );
 }
 
-export const ofFault = (fault: Fault, fallback?: Id): Finding => {
+export const ofFault = (found: Fault, fallback?: Id): Finding => {
+  const fault = withoutSecrets(found);
   const id = idOf(fault);
   return finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, {
     ...fault,
     mend: mendOf(id, fault),
   });
 };
+
+/** A line that cannot be read may be that of a password, and what to write instead of it would show it. */
+const withoutSecrets = (fault: Fault): Fault => ({
+  ...fault,
+  what: maskLine(fault.what),
+  ...(fault.fix === undefined ? {} : { fix: maskLine(fault.fix) }),
+});
 
 /** A misspelt key has one meaning; a jail that does not say whether it is on was written in order to be on. */
 function mendOf(id: Id, { what, fix, at }: Fault): Mend | undefined {

@@ -1,10 +1,12 @@
 // Every finding that files alone can give: a configuration that must give it, and its clean twin, which must give none at all.
 
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lint } from "../../src/doctor/files.ts";
+import { lineReader, lint } from "../../src/doctor/files.ts";
 import { catalogue } from "../../src/doctor/index.ts";
+import { findingsText } from "../../src/doctor/print.ts";
 import { createLog } from "../../src/system/log.ts";
 import { realSystem } from "../../src/system/real.ts";
 
@@ -18,6 +20,49 @@ test("every jail file that is shipped is clean", () => {
   expect(names.length).toBeGreaterThan(40);
   const found = names.flatMap((name) => lint(system, join(jails, name)).findings);
   expect(found.map((one) => `${one.id} ${one.at?.file} ${one.what}`)).toEqual([]);
+});
+
+test("F2B026: saved settings that cannot be used are left out, and good ones give nothing", () => {
+  const state = mkdtempSync(join(tmpdir(), "f2b-saved-"));
+  try {
+    const path = join(state, "f2b.toml");
+    writeFileSync(path, `[daemon]\nstatedir = "${state}"\n\n[jails.sshd]\nenabled = true\n`);
+    const look = (saved: string): readonly string[] => {
+      writeFileSync(join(state, "settings.toml"), saved);
+      return lint(system, path, { saved: true }).findings.map((one) => one.id);
+    };
+    expect(look("[jails.sshd]\nmaxretri = 3\n")).toEqual(["F2B026"]);
+    expect(look("[jails.sshd]\nmaxretry = 3\n")).toEqual([]);
+  } finally {
+    rmSync(state, { recursive: true });
+  }
+});
+
+test("no secret is shown, neither in a finding nor in the line beside its place", () => {
+  const canary = "CANARY-8f3a";
+  const place = mkdtempSync(join(tmpdir(), "f2b-canary-"));
+  try {
+    const path = join(place, "f2b.toml");
+    const notify = '[jails.sshd]\nenabled = true\n\n[notify.a]\ntype = "ntfy"\ntopic = "alerts"\n';
+    for (const line of [
+      `token = "${canary}"`,
+      `tokn = "${canary}"`,
+      `token = ${canary}`,
+      `token = "${canary}`,
+      `password = '${canary}'`,
+      `token = ["${canary}"]`,
+      `token_file = 3\ntoken = "${canary}"`,
+    ]) {
+      writeFileSync(path, `${notify}${line}\n`);
+      const { findings } = lint(system, path);
+      expect(findings.length).toBeGreaterThan(0);
+      const text = findingsText(findings, { colour: false, readLine: lineReader(system) });
+      expect({ line, text: text.includes(canary) ? text : "" }).toEqual({ line, text: "" });
+      expect({ line, json: JSON.stringify(findings).includes(canary) }).toEqual({ line, json: false });
+    }
+  } finally {
+    rmSync(place, { recursive: true });
+  }
 });
 
 describe("files alone", () => {

@@ -40,7 +40,7 @@ export const enforcementRules = {
     fix: "write the port on which the service listens",
   },
   F2B407: {
-    severity: "error",
+    severity: "warning",
     title: "a service listens on a port that its jail does not shut",
     why: "a banned attacker simply goes on there",
     fix: 'add the port, or write port = "all"',
