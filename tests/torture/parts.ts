@@ -1,8 +1,10 @@
 // All parts of the torture, in the order of the promises. A new part is one file and one line here.
 
 import { crash } from "./crash.ts";
+import { flood } from "./flood.ts";
+import { hanging, shell } from "./hanging.ts";
 import type { Part } from "./part.ts";
 import { planted } from "./planted.ts";
 import { socket } from "./socket.ts";
 
-export const parts: readonly Part[] = [crash, planted, socket];
+export const parts: readonly Part[] = [crash, flood, planted, socket, shell, hanging];
