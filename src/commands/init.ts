@@ -50,7 +50,7 @@ import { install } from "./service.ts";
 export const init: Command = {
   name: "init",
   summary: "set f2b up: look at this machine, propose a configuration, write it, start the service",
-  usage: ["f2b init [--yes | --print] [--plain] [--since 7d] [--no-preview] [--no-start]"],
+  usage: ["f2b init [--yes | --print [--json]] [--plain] [--since 7d] [--no-preview] [--no-start]"],
   options: [
     { name: "yes", short: "y", summary: "ask nothing: take what is proposed" },
     { name: "print", summary: "only print the configuration that would be written" },

@@ -160,14 +160,16 @@ const shortly = (paths: readonly string[]): string =>
     ? paths.join(", ")
     : `${paths.slice(0, 2).join(", ")} and ${plural(paths.length - 2, "other", "others")}`;
 
-function defaultLines({ firewall, published }: Facts): Line[] {
+function defaultLines({ firewall, published, root }: Facts): Line[] {
   const { choice, reason, others, forwarding } = firewall;
   const lines: Line[] = [];
   if (choice === "print") {
     lines.push({
       key: "banaction",
       value: "auto",
-      reason: `${reason}. Until one does, f2b only says what it would do.`,
+      reason: root
+        ? `${reason}. Until one does, f2b only says what it would do.`
+        : "Which firewall works only root can try; auto takes the best that does.",
     });
   } else {
     const ports = published.map((one) => one.port);

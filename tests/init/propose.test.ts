@@ -148,7 +148,10 @@ describe("what is written beside enabled", () => {
       others: [],
       forwarding: [],
     };
-    expect(propose(facts({ firewall })).defaults[0]).toMatchObject({ key: "banaction", value: "auto" });
+    const [line] = propose(facts({ firewall })).defaults;
+    expect(line).toMatchObject({ key: "banaction", value: "auto" });
+    expect(line?.reason).toContain("nft is not installed");
+    expect(propose(facts({ firewall, root: false })).defaults[0]?.reason).toContain("only root can try");
   });
 });
 
