@@ -58,6 +58,8 @@ export class Watcher {
   private knownKey: Key | null = null;
   /** Why it could be forged, by its form. */
   private mark: string | undefined;
+  /** How often it was written, where a syslog daemon says so. */
+  private repeats = 1;
   /** Why the whole file could be. */
   private fileMark: string | undefined;
   private readonly refusesMarked: boolean;
@@ -114,6 +116,7 @@ export class Watcher {
     this.stamp = undefined;
     this.at = undefined;
     this.knownKey = null;
+    this.repeats = 1;
   }
 
   /** A line of syslog whose program is ours. */
@@ -125,6 +128,7 @@ export class Watcher {
     this.take(text, from, to, head);
     const outcome = matchMessage(this.compiled, text, head.message, to, this.context);
     if (outcome !== undefined) this.heard(outcome, head.message);
+    else this.hearRepeated(head.message);
   }
 
   /** Any line: its head is found by the filter's formats, the first under which it says something counts. */
@@ -154,7 +158,8 @@ export class Watcher {
     if (format === "auto") return this.auto();
     if (format === "fail2ban") return this.cut();
     const message = this.place(format);
-    return message >= 0 && this.hear(message);
+    if (message < 0) return false;
+    return this.hear(message) || (format === "syslog" && this.hearRepeated(message));
   }
 
   /** Matches the message from there on; false when it says nothing. */
@@ -162,6 +167,28 @@ export class Watcher {
     const outcome = matchMessage(this.compiled, this.text, message, this.to, this.context);
     if (outcome === undefined) return false;
     this.heard(outcome, message);
+    return true;
+  }
+
+  /** rsyslog's "message repeated 5 times: [ …]": what stands in the brackets, so many times. */
+  private hearRepeated(message: number): boolean {
+    const { text, to } = this;
+    if (!text.startsWith("message repeated ", message) || text.charCodeAt(to - 1) !== 93) return false;
+    repetition.lastIndex = message;
+    const count = repetition.exec(text)?.[1];
+    if (count === undefined) return false;
+    const inner = text.slice(repetition.lastIndex, to - 1);
+    // rsyslog cuts it after 800 bytes: what stands before the bracket may be where a stranger made it end.
+    if (inner.length > 790) return false;
+    const outcome = matchMessage(this.compiled, inner, 0, inner.length, this.context);
+    if (outcome === undefined) return false;
+    this.repeats = Number(count);
+    this.tell(
+      outcome,
+      outcome === "ignored" ? undefined : this.key(inner, 0, inner.length),
+      undefined,
+      to + 1,
+    );
     return true;
   }
 
@@ -396,6 +423,8 @@ export class Watcher {
       regex: outcome.expression.index,
     };
     this.addDetails(failure, outcome, session);
+    if (this.repeats > 1 && !outcome.nofail)
+      failure.attempts = Math.min(failure.attempts * this.repeats, 100);
     if (name !== undefined && target === undefined) failure.name = name;
     if (this.mark !== undefined) failure.forgeable = this.mark;
     this.found.push({ member: this.index, jail: this.member.jail, failure, end });
@@ -448,6 +477,8 @@ class PidKeys {
     return Math.imul(this.tagHash, 0x9e3779b1) ^ pid;
   }
 }
+
+const repetition = /message repeated (\d{1,4}) times: \[ ?/y;
 
 const closingAt = (text: string, start: number): number => {
   const before = start > 0 ? text.charCodeAt(start - 1) : 0;
