@@ -87,8 +87,8 @@ export interface DaemonOptions {
 }
 
 const watchMs = 1000;
-/** Memory that a start or a storm needed is given back once it has been quiet for so long. */
-const trimMs = 1500;
+/** Memory that a start resp. a storm needed is given back once it has been quiet for so long. */
+const trimMs = { start: 1500, storm: 10_000 };
 const machineMs = 5000;
 const sayAgainMs = 3600_000;
 
@@ -439,8 +439,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     clock.check();
     ready.watchdog();
     const quietMs = at - pipeline.lastTaken();
-    if (quietMs < trimMs) trimmed = false;
-    else if (!trimmed && at - begun >= trimMs) {
+    if (quietMs < trimMs.start) trimmed = false;
+    else if (!trimmed && at - begun >= trimMs.start && (quietMs >= trimMs.storm || quietMs > at - begun)) {
       trimmed = true;
       trimMemory(system);
     }

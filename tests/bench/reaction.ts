@@ -141,7 +141,7 @@ export async function* burst(lab: Lab): AsyncGenerator<Result> {
     aim: "< 1.5",
     met: took < 1500,
   };
-  await Bun.sleep(4000); // what a storm needed is given back when it is quiet again
+  await Bun.sleep(13_000); // what a storm needed is given back when it is quiet again
   yield {
     what: "f2b: memory with 10,000 bans",
     value: residentMb(daemon.pid()),
