@@ -56,16 +56,13 @@ function ufwEnabled(system: System): boolean {
 
 async function readRules(system: System): Promise<Rules> {
   const { programs } = system;
-  const ask = async (...command: readonly string[]): Promise<string> =>
+  const ask: Ask = async (...command) =>
     programs.find(command[0] ?? "") === undefined
       ? ""
       : (await programs.run(command, { timeoutMs: 5000, maxOutput: 4 * 1024 * 1024 })).stdout;
   // Chains only: a ruleset may hold a hundred thousand elements of sets.
   const nft = parseChains(await ask("nft", "list", "chains"));
-  const [filter, nat] = [
-    await ask("iptables", "-w", "2", "-S"),
-    await ask("iptables", "-w", "2", "-t", "nat", "-S"),
-  ];
+  const { filter, nat } = await iptablesRules(system, ask);
   const old = [...`${filter}\n${nat}`.matchAll(/^-[NP] (\S+)/gm)].map((match) => match[1] ?? "");
   const translating = nft.filter((one) => /^(?:DOCKER|NETAVARK-(?:DN|HOSTPORT)|CNI-|nv_)/i.test(one.chain));
   const listed: string[] = [];
@@ -75,6 +72,35 @@ async function readRules(system: System): Promise<Rules> {
     chains: new Set([...nft.map((one) => one.chain), ...old]),
     published: [...publishedByRules(listed.join("\n")), ...publishedByRules(nat)],
   };
+}
+
+type Ask = (...command: readonly string[]) => Promise<string>;
+
+/**
+ * Rules that nft does not show: those of the old kernel interface, or all where nft is not installed. Asking the old interface for a table
+ * that is not in use would load its kernel module, so only tables that the kernel names are asked for.
+ */
+async function iptablesRules(
+  system: System,
+  ask: Ask,
+): Promise<{ readonly filter: string; readonly nat: string }> {
+  let inUse = "";
+  try {
+    inUse = Buffer.from(system.files.readFile("/proc/net/ip_tables_names")).toString("latin1");
+  } catch {
+    // no such interface in this kernel, or not for our eyes
+  }
+  const legacy = new Set(inUse.split("\n").filter((name) => name !== ""));
+  const overNft =
+    system.programs.find("nft") === undefined && (await ask("iptables", "--version")).includes("nf_tables");
+  const old = system.programs.find("iptables-legacy") === undefined ? "iptables" : "iptables-legacy";
+  const rules = async (table: string): Promise<string> =>
+    legacy.has(table)
+      ? ask(old, "-w", "2", "-t", table, "-S")
+      : overNft
+        ? ask("iptables", "-w", "2", "-t", table, "-S")
+        : "";
+  return { filter: await rules("filter"), nat: await rules("nat") };
 }
 
 interface Chain {

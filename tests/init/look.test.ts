@@ -355,6 +355,28 @@ describe("a whole machine", () => {
     expect(found.published.map((one) => one.port)).toEqual([8096]);
   });
 
+  test("the old iptables, asked only for tables that are in use: others would be loaded by the question", async () => {
+    const asked: string[] = [];
+    const found = await seen({
+      files: { "/proc/net/ip_tables_names": "filter\n" },
+      programs: {
+        iptables: (command) => {
+          asked.push(command.slice(1).join(" "));
+          return {
+            ...nothing,
+            stdout: command.includes("-S")
+              ? "-P INPUT ACCEPT\n-N DOCKER-USER\n"
+              : "iptables v1.8.9 (legacy)\n",
+          };
+        },
+        ip6tables: () => nothing,
+      },
+    });
+    expect(found.firewall).toMatchObject({ choice: "iptables", forwarding: ["DOCKER-USER"] });
+    expect(asked).toContain("-w 2 -t filter -S");
+    expect(asked.filter((one) => one.includes("nat"))).toEqual([]);
+  });
+
   test("fail2ban, installed or running", async () => {
     const files = { "/etc/fail2ban/jail.conf": "" };
     expect((await seen({ files })).fail2ban).toEqual({ directory: "/etc/fail2ban", running: false });
