@@ -25,7 +25,7 @@ const words = /token|passw|secret|api_?key|webhook|authorization|\burl|topic/i;
 /** Also misspelt: that is when a line is shown. */
 const nearly = ["token", "password", "secret", "api_key", "webhook", "url", "topic"];
 const isSecretKey = (key: string): boolean =>
-  !key.endsWith("_file") && (words.test(key) || suggest(key, nearly) !== undefined);
+  key !== "socket" && !key.endsWith("file") && (words.test(key) || suggest(key, nearly) !== undefined);
 
 /** A line of a configuration without what may be a secret: what is shown here ends up in mails and bug reports. Keeps its columns. */
 export const maskLine = (line: string): string =>
