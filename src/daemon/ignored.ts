@@ -9,6 +9,9 @@ import type { System } from "../system/index.ts";
 
 const resolveEveryMs = 5 * 60_000;
 const commandLimitMs = 10_000;
+/** Processes of one jail's ignorecommand: a storm of failures must not become a storm of processes. */
+const commandsAtOnce = 16;
+const sayEveryMs = 60_000;
 
 export interface Ignored {
   /** Reason not to count this target; from memory only. */
@@ -91,7 +94,10 @@ export function createIgnored(system: System, policy: IgnorePolicy, ownAddresses
   };
 }
 
-/** Runs a jail's ignorecommand; true means ignore. A command that fails to run or takes too long does not protect anybody. */
+/**
+ * Runs a jail's ignorecommand; true means ignore. A command that fails to run or takes too long does not protect anybody, nor does one
+ * whose turn has not come within the same time.
+ */
 export function createIgnoreCommand(
   system: System,
   jail: Jail,
@@ -99,6 +105,8 @@ export function createIgnoreCommand(
   const { ignorecommand, ignorecache } = jail.ignore;
   if (ignorecommand === undefined || ignorecommand.length === 0) return undefined;
   const cache = new Map<string, { readonly at: number; readonly ignore: boolean }>();
+  let saidAt = Number.NEGATIVE_INFINITY;
+  const turns = createTurns(system, commandsAtOnce, commandLimitMs);
   return async (failure, now) => {
     const values = commandValues(jail, failure);
     const key =
@@ -111,16 +119,28 @@ export function createIgnoreCommand(
     }
     // An address is all that may become an argument; everything else reaches the command as environment and JSON.
     const argv = ignorecommand.map((word) => word.replaceAll("{ip}", values.ip ?? ""));
-    const result = await system.programs.run(argv, {
-      timeoutMs: commandLimitMs,
-      stdin: JSON.stringify(values),
-      env: Object.fromEntries(
-        Object.entries(values).map(([name, value]) => [
-          `F2B_${name.toUpperCase()}`,
-          value.replaceAll("\0", ""),
-        ]),
-      ),
-    });
+    if (!(await turns.take())) {
+      if (now - saidAt >= sayEveryMs) {
+        saidAt = now;
+        system.log.say(
+          "warning",
+          `[${jail.name}] ignorecommand cannot keep up: bans go on without asking it`,
+        );
+      }
+      return false;
+    }
+    const result = await system.programs
+      .run(argv, {
+        timeoutMs: commandLimitMs,
+        stdin: JSON.stringify(values),
+        env: Object.fromEntries(
+          Object.entries(values).map(([name, value]) => [
+            `F2B_${name.toUpperCase()}`,
+            value.replaceAll("\0", ""),
+          ]),
+        ),
+      })
+      .finally(turns.give);
     if (result.timedOut)
       system.log.say(
         "warning",
@@ -149,5 +169,43 @@ function commandValues(jail: Jail, failure: Failure): Record<string, string> {
     line: failure.line,
     time: new Date(failure.at).toISOString(),
     ...failure.captures,
+  };
+}
+
+interface Turns {
+  /** Resolves when it is one's turn; false when that took longer than the limit. */
+  take(): Promise<boolean>;
+  give(): void;
+}
+
+function createTurns(system: System, atOnce: number, limitMs: number): Turns {
+  let running = 0;
+  const waiting = new Set<() => void>();
+  return {
+    take() {
+      if (running < atOnce) {
+        running++;
+        return Promise.resolve(true);
+      }
+      return new Promise((resolve) => {
+        const turn = (): void => {
+          cancel();
+          resolve(true);
+        };
+        const cancel = system.clock.after(limitMs, () => {
+          waiting.delete(turn);
+          resolve(false);
+        });
+        waiting.add(turn);
+      });
+    },
+    give() {
+      const [next] = waiting;
+      if (next === undefined) running--;
+      else {
+        waiting.delete(next);
+        next();
+      }
+    },
   };
 }

@@ -64,11 +64,13 @@ export const crash: Part = {
         if (!inKernel.has(address)) wrong.say(`${address} is not in the kernel`);
       }
       const should = new Set(expected);
-      for (const address of stands) if (!should.has(address)) wrong.say(`${address} is banned without reason`);
+      for (const address of stands)
+        if (!should.has(address)) wrong.say(`${address} is banned without reason`);
       for (const address of inKernel) if (!should.has(address)) wrong.say(`the kernel holds ${address}`);
       if (status.banned.total !== expected.length)
         wrong.say(`${status.banned.total} bans were made, not ${expected.length}`);
-      if (status.failed.total !== lines) wrong.say(`${status.failed.total} failures counted of ${lines} lines`);
+      if (status.failed.total !== lines)
+        wrong.say(`${status.failed.total} failures counted of ${lines} lines`);
       if (isBanned(daemon, stranger(2))) wrong.say(`${stranger(2)} failed twice only`);
       await daemon.kill("SIGTERM");
       return [

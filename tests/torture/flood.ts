@@ -42,10 +42,16 @@ export const flood: Part = {
       const daemon = await stage.start();
       const before = processFacts(daemon.pid());
       let stop = false;
+      const began = performance.now();
       const writer = (async () => {
         // As fast as the page cache takes it; cut back before the disk of this machine is full, as copytruncate would.
         while (!stop) {
-          const cat = spawn("sh", ["-c", `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do cat "$0"; done >> "$1"`, block, log]);
+          const cat = spawn("sh", [
+            "-c",
+            `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do cat "$0"; done >> "$1"`,
+            block,
+            log,
+          ]);
           await new Promise((resolve) => cat.once("exit", resolve));
           written += 20 * perBlock;
           if (statSync(log).size > 1024 * 1024 * 1024) {
@@ -58,14 +64,13 @@ export const flood: Part = {
           if (due > elapsed) await Bun.sleep(due - elapsed);
         }
       })();
-      const began = performance.now();
       const took: number[] = [];
       let peak = before.rss;
       for (let n = 0; performance.now() - began < seconds * 1000; n++) {
         const at = performance.now();
         appendFileSync(stage.log, failure(stranger(n)).repeat(3));
-        await until(`ban ${n} beside the flood`, () => isBanned(daemon, stranger(n)), 5000, 5).catch((error: Error) =>
-          wrong.say(error.message),
+        await until(`ban ${n} beside the flood`, () => isBanned(daemon, stranger(n)), 5000, 5).catch(
+          (error: Error) => wrong.say(error.message),
         );
         took.push(performance.now() - at);
         peak = Math.max(peak, processFacts(daemon.pid()).rss);
@@ -76,7 +81,10 @@ export const flood: Part = {
       await writer;
       peak = Math.max(peak, processFacts(daemon.pid()).peak);
       const slow = took.filter((ms) => ms > 1000).length;
-      if (slow > 0) wrong.say(`${slow} of ${took.length} bans took longer than a second, the longest ${Math.max(...took).toFixed(0)} ms`);
+      if (slow > 0)
+        wrong.say(
+          `${slow} of ${took.length} bans took longer than a second, the longest ${Math.max(...took).toFixed(0)} ms`,
+        );
       if (peak > floodBound) wrong.say(`${mib(peak)} resident, the bound is ${mib(floodBound)}`);
       const rate = written / spent;
       await daemon.kill("SIGTERM");

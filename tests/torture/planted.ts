@@ -2,7 +2,17 @@
 // can write to) is refused and named, and the other jails go on; when the real log comes back, it is read again.
 
 import { spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, lchownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { until } from "../support/lab.ts";
 import { blame, type Part } from "./part.ts";
@@ -55,8 +65,8 @@ export const planted: Part = {
           renameSync(log, `${log}.1`);
           put();
           appendFileSync(stage.log, failure(stranger(n)).repeat(3));
-          await until(`sshd bans beside ${what}`, () => isBanned(daemon, stranger(n)), 2000).catch((error: Error) =>
-            wrong.say(error.message),
+          await until(`sshd bans beside ${what}`, () => isBanned(daemon, stranger(n)), 2000).catch(
+            (error: Error) => wrong.say(error.message),
           );
           n++;
           await until(
@@ -75,9 +85,12 @@ export const planted: Part = {
           rmSync(log, { recursive: true, force: true });
           writeFileSync(log, failure(stranger(n)));
           chownSync(log, 33, 33);
-          await until(`the real log is read again after ${what}`, () => isBanned(daemon, stranger(n)), 6000, 50).catch(
-            (error: Error) => wrong.say(error.message),
-          );
+          await until(
+            `the real log is read again after ${what}`,
+            () => isBanned(daemon, stranger(n)),
+            6000,
+            50,
+          ).catch((error: Error) => wrong.say(error.message));
           n++;
           rmSync(`${log}.1`, { force: true });
         }

@@ -68,7 +68,10 @@ const shapes: readonly ((value: unknown) => unknown)[] = [
   (value) => ({ jail: "sshd", key: value, values: [value] }),
   (value) => ({ jail: "sshd", key: "maxretry", values: value, save: value }),
   (value) => ({ name: value, ip: value, ips: [value], unban: value }),
-  (value) => JSON.parse(`{"__proto__":{"jail":"sshd","x":${JSON.stringify(value)}},"constructor":{"prototype":{"y":1}}}`),
+  (value) =>
+    JSON.parse(
+      `{"__proto__":{"jail":"sshd","x":${JSON.stringify(value)}},"constructor":{"prototype":{"y":1}}}`,
+    ),
 ];
 
 /** Routes as the commands declare them, from the executable's own sources: nobody keeps a second list here. */
@@ -107,8 +110,11 @@ export const socket: Part = {
           const answer = await get(path, route, { method, ...(body === undefined ? {} : { body }) });
           const text = await answer.text();
           if (answer.status >= 500 && answer.status !== 503)
-            wrong.say(`${method} ${route} ${body?.slice(0, 80) ?? ""} → ${answer.status} ${text.slice(0, 100)}`);
-          if (/root:.*:0:0:|BEGIN [A-Z ]*PRIVATE/.test(text)) wrong.say(`${method} ${route} gave a file away`);
+            wrong.say(
+              `${method} ${route} ${body?.slice(0, 80) ?? ""} → ${answer.status} ${text.slice(0, 100)}`,
+            );
+          if (/root:.*:0:0:|BEGIN [A-Z ]*PRIVATE/.test(text))
+            wrong.say(`${method} ${route} gave a file away`);
         } catch (error) {
           wrong.say(`${method} ${route} ${body?.slice(0, 60) ?? ""}: ${(error as Error).message}`);
         }
@@ -118,7 +124,10 @@ export const socket: Part = {
         if (/stop|reload|restart|start/.test(where) && length === "short") continue;
         for (const name of nasty) {
           const word = encodeURIComponent(name);
-          await bad(method, `${where}?jail=${word}&name=${word}&ip=${word}&key=${word}&since=${word}&limit=${word}&file=${word}`);
+          await bad(
+            method,
+            `${where}?jail=${word}&name=${word}&ip=${word}&key=${word}&since=${word}&limit=${word}&file=${word}`,
+          );
         }
         if (method !== "GET") {
           const tries = length === "short" ? 40 : shapes.length * values.length;
@@ -149,10 +158,19 @@ export const socket: Part = {
 
       // What is no HTTP at all, and clients that say half of it.
       const pieces = length === "short" ? 200 : 20_000;
-      const halves = ["GET", "GET /status HTTP/1.1\r\nHost: x\r\n", "POST /ban HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{", "\0\0\0", "POST /ban HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n", "GET /../../etc/passwd HTTP/1.1\r\n\r\n"];
+      const halves = [
+        "GET",
+        "GET /status HTTP/1.1\r\nHost: x\r\n",
+        "POST /ban HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{",
+        "\0\0\0",
+        "POST /ban HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n",
+        "GET /../../etc/passwd HTTP/1.1\r\n\r\n",
+      ];
       for (let i = 0; i < pieces; i++) {
         const bytes = Uint8Array.from({ length: 1 + Math.floor(random() * 300) }, () => random() * 256);
-        const client = await idle(path, i % 3 === 0 ? bytes : (halves[i % halves.length] ?? "")).catch(() => undefined);
+        const client = await idle(path, i % 3 === 0 ? bytes : (halves[i % halves.length] ?? "")).catch(
+          () => undefined,
+        );
         if (client === undefined) wrong.say(`connection ${i} of garbage was refused`);
         else if (i % 7 === 0 && open.length < 100) open.push(client);
         else client.destroy();
@@ -172,13 +190,26 @@ export const socket: Part = {
       await bansStill("beside a thousand idle clients", 3);
       const during = processFacts(daemon.pid());
       for (const client of open.splice(0)) client.destroy();
-      await until("their descriptors are given back", () => processFacts(daemon.pid()).fds <= before.fds + 5, 15_000).catch(
-        (error: Error) => wrong.say(`${error.message}: ${processFacts(daemon.pid()).fds} open, ${before.fds} before`),
+      await until(
+        "their descriptors are given back",
+        () => processFacts(daemon.pid()).fds <= before.fds + 5,
+        15_000,
+      ).catch((error: Error) =>
+        wrong.say(`${error.message}: ${processFacts(daemon.pid()).fds} open, ${before.fds} before`),
       );
 
       // Another user: the socket is not his, and the way to it may well be.
       spawnSync("chmod", ["755", stage.lab.directory]);
-      const other = stage.lab.server.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", executable, "status", "-s", path]);
+      const other = stage.lab.server.run([
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        executable,
+        "status",
+        "-s",
+        path,
+      ]);
       if (other.code === 0) wrong.say("nobody (65534) was answered");
       const left = readdirSync(stage.lab.directory).filter((name) => /pwned|etc|proto/.test(name));
       if (left.length > 0) wrong.say(`files appeared: ${left.join(" ")}`);

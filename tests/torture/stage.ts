@@ -23,8 +23,7 @@ export const failure = (address: string, user = "root"): string =>
   `${stamp()} web1 sshd[812]: Failed password for ${user} from ${address} port 4022 ssh2\n`;
 
 /** The n-th of some 2 million addresses that are nobody's here. */
-export const stranger = (n: number): string =>
-  `30.${(n >>> 14) & 127}.${(n >>> 7) & 127}.${1 + (n & 127)}`;
+export const stranger = (n: number): string => `30.${(n >>> 14) & 127}.${(n >>> 7) & 127}.${1 + (n & 127)}`;
 
 export interface Stage {
   readonly lab: Lab;
@@ -65,9 +64,13 @@ ${more.jails?.(lab) ?? ""}
 `,
   );
   // The lab's level is for people who look for a mistake; here it would be the load.
-  writeFileSync(files.config, readFileSync(files.config, "utf8").replace('loglevel = "debug"', 'loglevel = "notice"'), {
-    mode: 0o600,
-  });
+  writeFileSync(
+    files.config,
+    readFileSync(files.config, "utf8").replace('loglevel = "debug"', 'loglevel = "notice"'),
+    {
+      mode: 0o600,
+    },
+  );
   return { lab, log, files, start: (words) => startQuiet(lab, files, words), close: () => lab.close() };
 }
 
@@ -112,7 +115,8 @@ export function processFacts(pid: number): {
   readonly children: readonly { readonly pid: number; readonly state: string; readonly name: string }[];
 } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const kib = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0) * 1024;
+  const kib = (key: string): number =>
+    Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0) * 1024;
   const children = [];
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
