@@ -158,8 +158,13 @@ interface Signs {
   readonly names: (name: string) => boolean;
 }
 
-/** Words that begin the names of jails and say nothing of a program. */
-const common = new Set(["web", "php", "mail", "http", "proxy", "auth", "login", "server", "app", "node"]);
+/** Words that begin the names of jails and say nothing of a program or its directory. */
+const common = new Set(
+  "web php mail http proxy auth login server app node home open pure solid wire free screen apps".split(" "),
+);
+/** Programs that run other people's programs. */
+const engines =
+  /^(?:python[\d.]*|node|java|dotnet|mono|ruby[\d.]*|perl[\d.]*|php[\d.]*|php-fpm[\d.]*|bun|deno|g?unicorn|uvicorn|dockerd|containerd\S*|conmon|podman|systemd\S*|auth|sh|bash)$/;
 
 export function signsOf(file: Pick<JailFile, "name" | "journalmatch" | "filter">): Signs {
   const units = new Set<string>();
@@ -168,9 +173,11 @@ export function signsOf(file: Pick<JailFile, "name" | "journalmatch" | "filter">
   // An identifier beside the unit means a guest: the unit is its host's.
   for (const group of parseMatches(file.journalmatch)) {
     if (group.some(({ field }) => !field.startsWith("_"))) continue;
+    const ofUnit = group.some(({ field }) => field === "_SYSTEMD_UNIT");
     for (const { field, value } of group) {
-      if (field === "_COMM") comms.add(value);
-      if (field === "_EXE") exes.add(value);
+      // Beside a unit, the program's name only narrows.
+      if (field === "_COMM" && !ofUnit) comms.add(value);
+      if (field === "_EXE" && !ofUnit) exes.add(value);
       if (field !== "_SYSTEMD_UNIT") continue;
       units.add(value);
       units.add(value.replace(/\.service$/, ".socket"));
@@ -178,8 +185,9 @@ export function signsOf(file: Pick<JailFile, "name" | "journalmatch" | "filter">
   }
   const program = programOf(file.filter.program);
   const stems = new Set([file.name, stemOf(file.name)].filter((one) => !common.has(one)));
+  const directories = new Set([...stems].filter((one) => one.length > 4));
   const names = (name: string): boolean =>
-    comms.has(name) || stems.has(name.toLowerCase()) || program?.test(name) === true;
+    !engines.test(name) && (comms.has(name) || stems.has(name.toLowerCase()) || program?.test(name) === true);
   return {
     units: [...units],
     names,
@@ -190,7 +198,7 @@ export function signsOf(file: Pick<JailFile, "name" | "journalmatch" | "filter">
           exe
             .split("/")
             .slice(1, -1)
-            .some((part) => stems.has(part)))),
+            .some((part) => directories.has(part)))),
   };
 }
 

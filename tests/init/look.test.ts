@@ -1,13 +1,15 @@
 // What is read from the machine, from texts as kernels and programs write them, and from a whole machine in memory.
 
 import { describe, expect, test } from "bun:test";
+import { bundledJails } from "../../src/config/bundled.ts";
 import { loadConfig } from "../../src/config/index.ts";
+import { parseJailFile } from "../../src/config/jailfile.ts";
 import { findAdmin, peerOf } from "../../src/init/admin.ts";
 import { parseChains } from "../../src/init/firewall.ts";
 import { type Facts, look } from "../../src/init/index.ts";
 import { parseListen } from "../../src/init/look.ts";
 import { containerOf, namesOf } from "../../src/init/processes.ts";
-import { elsewhere, uncovered } from "../../src/init/services.ts";
+import { elsewhere, signsOf, uncovered } from "../../src/init/services.ts";
 import { parseSockets, publishedByProxies, publishedByRules } from "../../src/init/sockets.ts";
 import type { System } from "../../src/system/index.ts";
 import { type FakeSetup, fakeSystem } from "../support/system.ts";
@@ -142,6 +144,64 @@ describe("logs elsewhere", () => {
   });
   test("nor does a log that everybody writes to", () => {
     expect(elsewhere(["/var/log/mail.log"], [], running("/srv/jail/mail.log"))).toEqual([]);
+  });
+});
+
+describe("how a jail file's service is known", () => {
+  const signs = (name: string) => {
+    const text = bundledJails().get(name);
+    const file = text === undefined ? undefined : parseJailFile(name, text, name);
+    if (file?.ok !== true) throw new Error(`there is no ${name}`);
+    return signsOf(file.value);
+  };
+  const process = (exe: string, ...names: string[]) => ({
+    pid: 1,
+    names,
+    exe,
+    words: [exe],
+    container: undefined,
+    sockets: [],
+    writes: [],
+  });
+
+  test("no jail of the catalogue takes an interpreter or a container runtime for its service", () => {
+    const engines = [
+      "python3",
+      "node",
+      "java",
+      "dotnet",
+      "php-fpm8.2",
+      "gunicorn",
+      "dockerd",
+      "bash",
+      "systemd",
+    ];
+    const wrong = [...bundledJails().keys()].flatMap((name) =>
+      engines
+        .filter((engine) => signs(name).is(process(`/usr/bin/${engine}`, engine)))
+        .map((engine) => `${name}: ${engine}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("nor whatever lies in somebody's home directory, in /opt or in /usr/local", () => {
+    const wrong = [...bundledJails().keys()].filter((name) =>
+      ["/home/web/app/server", "/opt/app/bin/server", "/usr/local/games/bin/start", "/srv/mail/run"].some(
+        (exe) => signs(name).is(process(exe, "zz")),
+      ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("Postfix' programs by their directory, sshd by its names, nginx by its unit too", () => {
+    expect(signs("postfix").is(process("/usr/lib/postfix/sbin/master", "master"))).toBe(true);
+    expect(signs("sshd").is(process("/usr/sbin/sshd", "sshd"))).toBe(true);
+    expect(signs("sshd").units).toEqual(
+      expect.arrayContaining(["ssh.service", "ssh.socket", "sshd.service"]),
+    );
+    expect(signs("nginx-http-auth").units).toContain("nginx.service");
+    // A guest's records come by its host's unit, which says nothing of the guest.
+    expect(signs("nextcloud").units).toEqual([]);
   });
 });
 
