@@ -2,11 +2,12 @@
 // One Policy a jail; it owns that jail's window and campaign. What it may know of the rest of the world comes in as Facts.
 
 import { banLength } from "./bantime.ts";
-import { createCampaign } from "./campaign.ts";
+import { type CampaignView, createCampaign } from "./campaign.ts";
 import type {
   Address,
   Ban,
   BanCause,
+  CampaignPolicy,
   Decision,
   Failure,
   Jail,
@@ -18,7 +19,9 @@ import type {
   Time,
   WindowSnapshot,
 } from "./domain.ts";
+import { formatDuration } from "./duration.ts";
 import { countKey, escalate, type Members } from "./prefixes.ts";
+import { visible } from "./text.ts";
 import { createWindow } from "./window.ts";
 
 export interface Facts {
@@ -38,6 +41,12 @@ export interface Facts {
   random(): number;
 }
 
+/** What it is about, without the jail's name; of an ended one its subject only. */
+export interface CampaignNews {
+  readonly text: string;
+  readonly ended: boolean;
+}
+
 export interface Policy {
   failure(failure: Failure, seen: Seen | undefined, facts: Facts): Decision;
   /** A ban by hand, by recidive or by import: no counting, but the same gates. `length` undefined: as the jail would. */
@@ -52,7 +61,9 @@ export interface Policy {
   count(target: Target, now: Time): number;
   forget(target: Target): void;
   /** Lets old failures and ended campaigns go. */
-  tick(now: Time): { readonly campaignEnded: string | undefined };
+  tick(now: Time): void;
+  /** Campaigns that began or ended since this was last asked, in order: what people want to be told. */
+  news(): readonly CampaignNews[];
   /** What the campaign in progress is about; undefined: none. */
   campaign(): string | undefined;
   /** Distinct keys with failures inside findtime. */
@@ -70,6 +81,18 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
   let jail = initial;
   const window = createWindow({ ...windowSettings(jail), maxKeys: limits.maxKeys });
   let campaign = jail.campaign === undefined ? undefined : createCampaign(jail.campaign);
+
+  let news: CampaignNews[] = [];
+
+  function began({ distinct, failures, subject }: CampaignView, policy: CampaignPolicy): void {
+    const whom = subject === "" ? "all users" : `user ${visible(subject)}`;
+    const text = `a campaign against ${whom}: ${distinct} addresses failed ${failures} times within ${formatDuration(policy.window)}; while it lasts addresses are banned at failure ${Math.min(policy.maxretry, jail.maxretry)}`;
+    news.push({ text, ended: false });
+  }
+
+  function over(ended: string | undefined): void {
+    if (ended !== undefined) news.push({ text: `the campaign against ${visible(ended)}`, ended: true });
+  }
 
   function gate(target: Target, facts: Facts): Decision | undefined {
     const ignored = facts.ignored(target);
@@ -127,6 +150,8 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
       if (failure.at < facts.now - jail.findtime * 1000) return none("stale", "older than findtime");
 
       const storm = campaign?.observe(addressOf(target), failure.user, failure.at);
+      over(storm?.ended);
+      if (storm?.started === true && jail.campaign !== undefined) began(storm, jail.campaign);
       const limit =
         storm?.active === true && jail.campaign !== undefined
           ? Math.min(jail.maxretry, jail.campaign.maxretry)
@@ -159,7 +184,12 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
     forget: (target) => window.forget(countKey(target, jail.prefix)),
     tick(now) {
       window.expire(now);
-      return { campaignEnded: campaign?.tick(now).ended };
+      over(campaign?.tick(now).ended);
+    },
+    news() {
+      const told = news;
+      if (told.length > 0) news = [];
+      return told;
     },
     campaign: () => campaign?.subject(),
     get counting() {

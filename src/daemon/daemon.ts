@@ -449,15 +449,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       guard = lookAgain(core.config);
       for (const running of jails.values()) {
         void running.ignored.refresh(at);
-        const { campaignEnded } = running.policy.tick(clock.now());
-        if (campaignEnded !== undefined)
-          core.told({
-            kind: "campaign",
-            at: clock.now(),
-            jail: running.jail.name,
-            text: campaignEnded,
-            ended: true,
-          });
+        running.policy.tick(clock.now());
+        pipeline.tellCampaigns(running);
       }
     }
     if (at - lastCheckpoint >= core.config.daemon.checkpoint * 1000) {

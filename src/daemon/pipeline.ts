@@ -44,6 +44,8 @@ export interface Pipeline {
    * the firewall could not do yet (it goes on being tried); rejects never.
    */
   commit(outcome: Outcome): Promise<readonly Fault[]>;
+  /** Says which campaigns against this jail began or ended: log, events, notifications. */
+  tellCampaigns(running: RunningJail): void;
   /** Scanners are made anew after the jails or their files have changed. */
   forgetScanners(): void;
   /** When a chunk was last taken (monotonic). */
@@ -226,6 +228,7 @@ export function createPipeline(core: Core): Pipeline {
     if (core.chatty || events.listening) tellFailure(running, failure);
     // What arrives now cannot have been judged before; only what is read again can.
     const decision = running.policy.failure(failure, live ? undefined : seen, running.facts);
+    tellCampaigns(running);
     switch (decision.kind) {
       case "ban":
         if (running.ignoreCommand !== undefined) void askFirst(running, failure, decision);
@@ -336,6 +339,7 @@ export function createPipeline(core: Core): Pipeline {
       };
       core.tally.failed(listener.jail.name, 1, ban.since);
       const decision = listener.policy.failure(failure, undefined, listener.facts);
+      tellCampaigns(listener);
       if (decision.kind === "ban")
         addBan(listener, { ...decision, ban: { ...decision.ban, cause: "recidive" } }, undefined, outcome);
     }
@@ -361,6 +365,16 @@ export function createPipeline(core: Core): Pipeline {
       ...(failure.user === undefined ? {} : { user: failure.user }),
       text,
     });
+  }
+
+  function tellCampaigns({ jail, policy }: RunningJail): void {
+    for (const { text, ended } of policy.news()) {
+      const now = core.now();
+      const said = `[${jail.name}] ${text}${ended ? " is over" : ""}`;
+      system.log.say(ended ? "notice" : "warning", said);
+      events.tell({ at: new Date(now).toISOString(), kind: "campaign", jail: jail.name, ended, text: said });
+      core.told({ kind: "campaign", at: now, jail: jail.name, text, ended });
+    }
   }
 
   /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
@@ -429,6 +443,7 @@ export function createPipeline(core: Core): Pipeline {
     },
     addBan,
     commit,
+    tellCampaigns,
     forgetScanners() {
       for (const reader of [...fileScanners.values(), journaldReaders ?? []].flat()) {
         for (const { isolated } of reader.elsewhere) isolated.close();
