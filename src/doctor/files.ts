@@ -63,6 +63,7 @@ function mainFile(system: System, path: string): string {
 /** A jail file lies in a directory jails/, or has what only jail files have. */
 export function isJailFile(path: string, text: string): boolean {
   if (basename(dirname(path)) === "jails") return true;
+  if (/^\s*\[(?:jails\.|defaults\]|daemon\]|notify\.)/m.test(text)) return false;
   return /^\s*\[filter(?:\.[\w.-]+)?\]|^\s*\[\[sample\]\]/m.test(text);
 }
 

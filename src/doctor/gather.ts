@@ -81,12 +81,18 @@ export async function gather(system: System, given: Given): Promise<Facts> {
           }
         : { damaged: 0, newest: undefined },
     },
-    dear: await lookForDear(system, given.addresses, given.env),
+    dear: await lookForDear(system, given.addresses, given.env, mailHosts(config)),
     files: lookAtFiles(system, config, given.self),
     system: await lookAtSystem(system, config, running, status?.pid),
     notify: await lookAtNotify(system, config, given.told),
   };
 }
+
+const mailHosts = (config: Config): string[] =>
+  Object.values(config.notify).flatMap(({ options }) => {
+    const { via, host } = options as { readonly via?: unknown; readonly host?: unknown };
+    return via === "smtp" && typeof host === "string" ? [host] : [];
+  });
 
 function sameNetwork(system: System, pid: number): boolean | undefined {
   try {

@@ -4,6 +4,7 @@
 import { placeOf } from "../config/faults.ts";
 import { elsewhere } from "../config/parity.ts";
 import type { Layer } from "../config/read.ts";
+import { fileTable } from "../config/schema.ts";
 import type { Fault } from "../core/domain.ts";
 import type { Id } from "./catalogue.ts";
 import { finding } from "./finding.ts";
@@ -20,7 +21,7 @@ const kinds: readonly (readonly [Id, RegExp, RegExp?])[] = [
   ["F2B010", /does not exist$|cannot be read|, not a file$|bytes? long$|is too long$|not UTF-8$/],
   ["F2B016", /^there is no \[notify\.|^notify\.|\[notify\.|\[report|^enrichment/],
   ["F2B015", /\[banaction|^banaction|^there is no banaction|^no banaction is named/],
-  ["F2B008", /^there is no key/, /belongs in |^write bantime = \{/],
+  ["F2B008", /^there is no (?:key|table)/, /belongs in |^write bantime = \{/],
   ["F2B003", /^there is no (?:key|table)/, /^did you mean/i],
   ["F2B002", /^there is no (?:key|table)/],
   ["F2B013", /^there is no (?:service|filter)/],
@@ -57,13 +58,24 @@ export function idOf(fault: Fault): Id {
 }
 
 export const ofFault = (found: Fault, fallback?: Id): Finding => {
-  const fault = withoutSecrets(found);
+  const fault = wrongFile(withoutSecrets(found));
   const id = idOf(fault);
   return finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, {
     ...fault,
     mend: mendOf(id, fault),
   });
 };
+
+/** What belongs into the other kind of file: tables of the configuration in a jail file, a jail file's in the configuration. */
+function wrongFile(fault: Fault): Fault {
+  const [, kind, key = ""] =
+    /^there is no (key|table) "([\w-]+)"(?: in a jail file)?$/.exec(fault.what) ?? [];
+  if (kind === "table" && ["filter", "sample", "summary", "needs", "doc"].includes(key))
+    return { ...fault, fix: `${key} belongs in a jail file: write it to jails/NAME.toml beside f2b.toml` };
+  if (kind === "key" && Object.keys(fileTable.shape).includes(key))
+    return { ...fault, fix: `[${key}] belongs in f2b.toml or conf.d/*.toml` };
+  return fault;
+}
 
 /** A line that cannot be read may be that of a password, and what to write instead of it would show it. */
 const withoutSecrets = (fault: Fault): Fault => ({

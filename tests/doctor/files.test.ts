@@ -1,7 +1,7 @@
 // Every finding that files alone can give: a configuration that must give it, and its clean twin, which must give none at all.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lineReader, lint } from "../../src/doctor/files.ts";
@@ -35,6 +35,26 @@ test("F2B026: saved settings that cannot be used are left out, and good ones giv
     expect(look("[jails.sshd]\nmaxretry = 3\n")).toEqual([]);
   } finally {
     rmSync(state, { recursive: true });
+  }
+});
+
+test("tables in the wrong kind of file are sent to the right one", () => {
+  const place = mkdtempSync(join(tmpdir(), "f2b-kinds-"));
+  try {
+    mkdirSync(join(place, "jails"));
+    const jail = join(place, "jails/app.toml");
+    writeFileSync(jail, "[jails.app]\nenabled = true\n\n[filter]\nfailregex = ['^failed from <HOST>$']\n");
+    expect(lint(system, jail).findings).toMatchObject([
+      { id: "F2B008", fix: "[jails] belongs in f2b.toml or conf.d/*.toml" },
+    ]);
+    rmSync(jail);
+    const main = join(place, "f2b.toml");
+    writeFileSync(main, "[jails.sshd]\nenabled = true\n\n[filter]\nfailregex = ['^failed from <HOST>$']\n");
+    expect(lint(system, main).findings).toMatchObject([
+      { id: "F2B008", fix: expect.stringContaining("jails/NAME.toml") },
+    ]);
+  } finally {
+    rmSync(place, { recursive: true });
   }
 });
 

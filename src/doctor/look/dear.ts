@@ -20,6 +20,8 @@ export async function lookForDear(
   system: System,
   addresses: Addresses,
   env: Readonly<Record<string, string | undefined>>,
+  /** Hosts to which f2b itself sends mail. */
+  hosts: readonly string[] = [],
 ): Promise<Dear[]> {
   const admin = findAdmin(system, env, addresses.sessions);
   const own = new Set(addresses.own);
@@ -36,6 +38,10 @@ export async function lookForDear(
       as: "relay" as const,
       from: "/etc/postfix/main.cf",
     })),
+    ...hosts.flatMap((host) => {
+      const address = parseAddress(host);
+      return address === undefined ? [] : [{ address, as: "relay" as const, from: "[notify]" }];
+    }),
     ...nodes(text(system, "/etc/corosync/corosync.conf")).map((address) => ({
       address,
       as: "neighbour" as const,
