@@ -1,10 +1,12 @@
 // All parts of the torture, in the order of the promises. A new part is one file and one line here.
 
+import { children } from "./children.ts";
 import { crash } from "./crash.ts";
 import { flood } from "./flood.ts";
 import { hanging, shell } from "./hanging.ts";
+import { memory, soak } from "./memory.ts";
 import type { Part } from "./part.ts";
 import { planted } from "./planted.ts";
 import { socket } from "./socket.ts";
 
-export const parts: readonly Part[] = [crash, flood, planted, socket, shell, hanging];
+export const parts: readonly Part[] = [crash, flood, planted, socket, shell, hanging, children, memory, soak];
