@@ -82,6 +82,18 @@ async function quietly<T>(socket: string, path: string, method = "GET"): Promise
   }
 }
 
+/** Large logs take a while: says so on a terminal, and wipes it away. */
+function progressOf(call: Call): (part: number, what: string) => void {
+  if (call.stdout.isTTY !== true || call.json) return () => undefined;
+  let last = 0;
+  return (part) => {
+    const percent = Math.floor(part * 100);
+    if (percent <= last || percent % 5 !== 0) return;
+    last = percent;
+    call.err(`\rreading the logs of the last ${days} days: ${percent}%`);
+  };
+}
+
 /** The failures of the last days, and who would have been banned for them were it not for the last gate. */
 async function recently(call: Call, config: Config, addresses: MachineAddresses): Promise<RecentFacts[]> {
   const jails = config.jails.filter((jail) => jail.enabled && jail.backend !== "events");
@@ -91,8 +103,9 @@ async function recently(call: Call, config: Config, addresses: MachineAddresses)
     since: now - days * 86_400_000,
     now,
     linecap: config.daemon.linecap,
-    progress: () => undefined,
+    progress: progressOf(call),
   });
+  if (call.stdout.isTTY === true && !call.json) call.err(`\r${" ".repeat(50)}\r`);
   const own = createPrefixSet(addresses.own);
   const { bans } = simulate(
     jails.map((jail) => ({ jail, ignored: createIgnored(call.system, jail.ignore, () => own).reason })),

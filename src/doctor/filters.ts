@@ -268,35 +268,41 @@ function twice(written: readonly Written[]): Finding[] {
   );
 }
 
-/** Failregex of which every example that can be thought up is taken back by one ignoreregex. */
+/** A test for a whole message, as the scanner would run the expression. */
+const testOf = ({ regex, anchored }: Pattern): RegExp =>
+  new RegExp(anchored ? `^(?:${regex.source})` : regex.source);
+
+/** Failregex of which every example that can be thought up is taken back by one ignoreregex; and filters that are taken back whole. */
 function takenBack(
   filter: Filter,
   patterns: readonly { readonly one: Written; readonly pattern: Pattern }[],
 ): Finding[] {
+  const multiline = filter.maxlines > 1;
   const ignoring = filter.ignoreregex.flatMap((source) => {
-    const compiled = compilePattern(source, { multiline: filter.maxlines > 1 });
-    if (!compiled.ok) return [];
-    const { regex, anchored } = compiled.value;
-    const test = new RegExp(anchored ? `^(?:${regex.source})` : regex.source);
-    return test.test("") ? [] : [{ source, test }];
+    const compiled = compilePattern(source, { multiline, proven: true });
+    const test = compiled.ok ? testOf(compiled.value) : undefined;
+    return test === undefined || test.test("") ? [] : [{ source, test }];
   });
   if (ignoring.length === 0) return [];
-  return patterns.flatMap(({ one, pattern }) => {
-    if (one.list !== "failregex") return [];
-    const test = new RegExp(pattern.anchored ? `^(?:${pattern.regex.source})` : pattern.regex.source);
-    const examples = examplesOf(one.filled).filter((text) => test.test(text));
-    const taker =
-      examples.length === 0
-        ? undefined
-        : ignoring.find((ignore) => examples.every((text) => ignore.test.test(text)));
-    return taker === undefined
-      ? []
-      : [
-          finding(
-            "F2B206",
-            `whatever failregex ${JSON.stringify(one.source)} finds, ignoreregex ${JSON.stringify(taker.source)} takes back`,
-            { at: one.at },
-          ),
-        ];
+  const takerOf = (source: string, pattern: Pattern): string | undefined => {
+    const test = testOf(pattern);
+    const examples = examplesOf(source).filter((text) => test.test(text));
+    if (examples.length === 0) return undefined;
+    return ignoring.find((ignore) => examples.every((text) => ignore.test.test(text)))?.source;
+  };
+  const found = patterns.flatMap(({ one, pattern }) => {
+    const taker = one.list === "failregex" ? takerOf(one.filled, pattern) : undefined;
+    const what = `whatever failregex ${JSON.stringify(one.source)} finds, ignoreregex ${JSON.stringify(taker)} takes back`;
+    return taker === undefined ? [] : [finding("F2B206", what, { at: one.at })];
   });
+  // An ignoreregex over a service's own failregex may mean some of them, never all.
+  const own = patterns.find(({ one }) => one.list === "ignoreregex");
+  if (found.length > 0 || own === undefined || filter.prefregex.length > 0) return found;
+  const whole = filter.failregex.every((source) => {
+    const compiled = compilePattern(source, { multiline, proven: true });
+    return compiled.ok && takerOf(source, compiled.value) !== undefined;
+  });
+  return whole
+    ? [finding("F2B206", "whatever the filter finds, its ignoreregex take back", { at: own.one.at })]
+    : [];
 }

@@ -38,6 +38,16 @@ test("F2B026: saved settings that cannot be used are left out, and good ones giv
   }
 });
 
+test("an ignoreregex that takes back all that a shipped filter finds is told; one that spares some lines is not", () => {
+  const path = "/nowhere/f2b.toml";
+  const look = (ignoring: string): readonly string[] => {
+    const text = `[jails.sshd]\nenabled = true\nignoreregex = ['${ignoring}']\n`;
+    return lint(system, path, { texts: new Map([[path, text]]) }).findings.map((one) => one.id);
+  };
+  expect(look("^[\\s\\S]")).toEqual(["F2B206"]);
+  expect(look("^Failed password for backup from \\S+ port")).toEqual([]);
+});
+
 test("tables in the wrong kind of file are sent to the right one", () => {
   const place = mkdtempSync(join(tmpdir(), "f2b-kinds-"));
   try {
