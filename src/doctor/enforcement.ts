@@ -29,7 +29,11 @@ function checkBanaction(facts: Facts, jail: Jail): Finding[] {
   const who = `[jails.${jail.name}]`;
   const place = { at: settingPlace(facts.config, jail.name, "banaction") };
   const found: Finding[] = [];
-  if (jail.banaction.some((use) => use.name === "auto") && !probes.some((probe) => probe.works))
+  if (
+    probes.length > 0 &&
+    jail.banaction.some((use) => use.name === "auto") &&
+    !probes.some((probe) => probe.works)
+  )
     found.push(
       finding(
         probes.every((probe) => probe.version === undefined) ? "F2B401" : "F2B402",

@@ -81,7 +81,7 @@ export interface RecentFacts {
 }
 
 export interface FirewallFacts {
-  /** Which firewalls work here. */
+  /** Which firewalls work here; [] when that cannot be tried without root. */
   readonly probes: readonly Probe[];
   /** Of the programs that banactions need, those that are installed. */
   readonly programs: ReadonlySet<string>;

@@ -30,7 +30,10 @@ function jailSources(facts: Facts, jail: Jail): Finding[] {
   for (const log of logs)
     if (log.state === "refused")
       found.push(finding("F2B302", `${who} may not read ${log.path}`, { ...place("logpath"), why: log.why }));
-  const journald = facts.journald?.records[jail.name] !== undefined;
+  const running = facts.services.some((one) => one.jail === jail.name && one.running);
+  const records = facts.journald?.records[jail.name];
+  // Nothing in the journal of a service that runs is told of the journal.
+  const journald = records !== undefined && (records > 0 || running);
   if (open.length === 0 && found.length === 0 && !journald)
     found.push(finding("F2B301", `${who} waits for ${jail.logpath.join(", ") || "a log"}`, place("logpath")));
   for (const log of open) found.push(...checkLog(facts, jail, log));

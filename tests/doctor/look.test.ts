@@ -12,11 +12,14 @@ import type { JailName } from "../../src/core/domain.ts";
 import { neighbours, nodes } from "../../src/doctor/look/dear.ts";
 import { lookAtFiles } from "../../src/doctor/look/files.ts";
 import { before, lookAtEnforcement } from "../../src/doctor/look/firewall.ts";
+import { lookAtJournald } from "../../src/doctor/look/journald.ts";
 import { lookAtLogs } from "../../src/doctor/look/logs.ts";
 import { lookAtSystem } from "../../src/doctor/look/machine.ts";
 import { lookAtNotify, serverOf } from "../../src/doctor/look/notify.ts";
+import type { System } from "../../src/system/index.ts";
 import { realSystem } from "../../src/system/real.ts";
-import { namespace, whyNoNetns } from "../support/netns.ts";
+import { noJournald, startJournald } from "../support/journald.ts";
+import { namespace, until, whyNoNetns } from "../support/netns.ts";
 import { address, configOf } from "./facts.ts";
 
 const system = realSystem({ say: () => undefined });
@@ -234,6 +237,66 @@ test("the machine underneath answers with numbers that can be", async () => {
   expect(found.descriptors).toBeGreaterThan(16);
   expect(found.memory.total).toBeGreaterThan(found.memory.available);
   expect(found.inotify.instances).toBeGreaterThan(0);
+});
+
+if (noJournald !== undefined && process.env.CI !== undefined)
+  throw new Error(`CI must have journald: ${noJournald}`);
+
+describe.skipIf(noJournald !== undefined)("systemd's journal", () => {
+  test("records are counted for each jail, and how far back they reach is known", async () => {
+    const journald = await startJournald();
+    try {
+      const asked: System = {
+        ...system,
+        programs: {
+          ...system.programs,
+          run: ([program = "", ...words], options) =>
+            system.programs.run([program, `--namespace=${journald.namespace}`, ...words], options),
+        },
+      };
+      const config = configOf(
+        ["sshd", "dovecot"]
+          .map((name) => `[jails.${name}]\nenabled = true\nbackend = "systemd"\n`)
+          .join("\n")
+          .replace('backend = "systemd"', 'backend = "systemd"\njournalmatch = ["_TRANSPORT=syslog _UID=0"]'),
+      );
+      const say = spawnSync("logger", [
+        "-u",
+        journald.syslog,
+        "-t",
+        "sshd",
+        "Failed password for root from 203.0.113.5 port 4 ssh2",
+      ]);
+      expect(say.status).toBe(0);
+      await until(
+        async () => ((await lookAtJournald(asked, config, []))?.records.sshd ?? 0) > 0,
+        10_000,
+        100,
+      );
+      const found = await lookAtJournald(asked, config, []);
+      expect(found).toMatchObject({ refused: undefined, suppressed: 0, records: { sshd: 1, dovecot: 0 } });
+      expect(found?.reach).toBeLessThan(3600);
+    } finally {
+      await journald.stop();
+    }
+  }, 30_000);
+
+  test("no jail that reads it: not asked; no journalctl: told", async () => {
+    expect(
+      await lookAtJournald(
+        system,
+        configOf('[jails.nginx-http-auth]\nenabled = true\nbackend = "polling"\n'),
+        [],
+      ),
+    ).toBeUndefined();
+    const config = configOf('[jails.sshd]\nenabled = true\nbackend = "systemd"\n');
+    const found = await lookAtJournald(
+      { ...system, programs: { ...system.programs, find: () => undefined } },
+      config,
+      [],
+    );
+    expect(found?.refused).toContain("not installed");
+  });
 });
 
 const skipped = whyNoNetns(["nft", "iptables", "ip6tables"]) !== undefined;

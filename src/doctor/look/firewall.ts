@@ -25,7 +25,10 @@ export async function lookAtEnforcement(
 ): Promise<FirewallFacts> {
   const names = new Set([...Object.values(banactions).flatMap((member) => member.needs), "ipset"]);
   const programs = new Set([...names].filter((name) => system.programs.find(name) !== undefined));
-  const [probes, around] = [await probeFirewalls(system), await lookAtFirewall(system, running, new Set())];
+  const [probes, around] = [
+    process.geteuid?.() === 0 ? await probeFirewalls(system) : [],
+    await lookAtFirewall(system, running, new Set()),
+  ];
   const best = probes.find((probe) => probe.works)?.name;
   return {
     probes,
