@@ -125,6 +125,10 @@ async function run(call: Call): Promise<number> {
   };
   if (print) return printed(call, facts, lent);
   const terminal = terminalOf(call, yes);
+  const clean = (): void => {
+    for (const stage of stages.splice(0)) rmSync(stage, { recursive: true, force: true });
+  };
+  const unguard = onSignals(clean);
   try {
     terminal.intro(`f2b init on ${hostname()}`);
     const outcome = await converse(
@@ -135,8 +139,27 @@ async function run(call: Call): Promise<number> {
     return await act(call, facts, lent, outcome, terminal, before);
   } finally {
     terminal.close();
-    for (const stage of stages) rmSync(stage, { recursive: true, force: true });
+    unguard();
+    clean();
   }
+}
+
+/** Ctrl-C while no prompt holds the keyboard, or a line that goes away: what was made aside is taken away, then the signal has its way. */
+function onSignals(clean: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const handlers = signals.map((signal) => {
+    const handler = (): void => {
+      clean();
+      unguard();
+      process.kill(process.pid, signal);
+    };
+    process.on(signal, handler);
+    return [signal, handler] as const;
+  });
+  const unguard = (): void => {
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  };
+  return unguard;
 }
 
 const today = (call: Call): string => new Date(call.system.clock.now()).toISOString().slice(0, 10);

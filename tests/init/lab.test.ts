@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "smol-toml";
 import {
@@ -114,70 +114,67 @@ except Exception: print("")`;
     expect(existsSync(etc("f2b"))).toBe(false);
   });
 
-  test("in a pseudo-terminal, with keys; leaving at a question writes nothing", async () => {
-    let session = 0;
-    // A socket a session: a server that is just being killed would take the next one along.
+  let terminals = 0;
+  /** A real terminal; each has a socket of its own: a server that is just being killed would take the next one along. */
+  function openTerminal(command: readonly string[], env: Record<string, string>) {
+    const socket = join(lab.directory, `tmux${terminals++}`);
     const tmux = (...words: string[]): string =>
-      spawnSync("tmux", ["-S", join(lab.directory, `tmux${session}`), "-f", "/dev/null", ...words], {
-        encoding: "utf8",
-      }).stdout;
+      spawnSync("tmux", ["-S", socket, "-f", "/dev/null", ...words], { encoding: "utf8" }).stdout;
     const screen = (): string => tmux("capture-pane", "-p", "-S", "-500");
-    const start = (path: string): void => {
-      const words = [
-        "ip",
-        "netns",
-        "exec",
-        lab.server.name,
-        ...inside,
-        "env",
-        `SSH_CONNECTION=${connection().SSH_CONNECTION}`,
-        executable,
-        "init",
-        "-c",
-        path,
-      ];
-      tmux(
-        "new-session",
-        "-d",
-        "-x",
-        "100",
-        "-y",
-        "40",
-        `${words.map((word) => `'${word}'`).join(" ")}; echo "EXIT=$?"; exec sleep 1000`,
-      );
+    const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const words = ["ip", "netns", "exec", lab.server.name, ...inside, "env", ...set, ...command];
+    const quoted = words.map((word) => `'${word}'`).join(" ");
+    tmux(
+      "new-session",
+      "-d",
+      "-x",
+      "100",
+      "-y",
+      "40",
+      `trap : INT; ${quoted}; echo "EXIT=$?"; exec sleep 1000`,
+    );
+    return {
+      screen,
+      /** Waits until the terminal shows it, then presses keys, as tmux names them. */
+      async press(shows: string, ...keys: string[]): Promise<void> {
+        await until(`the terminal shows ${shows}`, () => screen().includes(shows), 15_000, 50).catch(
+          (error: Error) => {
+            throw new Error(`${error.message}\n${screen()}`);
+          },
+        );
+        if (keys.length > 0) tmux("send-keys", ...keys);
+      },
+      close: () => tmux("kill-server"),
     };
-    const press = async (shows: string, ...keys: string[]): Promise<void> => {
-      await until(`the terminal shows ${shows}`, () => screen().includes(shows), 15_000, 50).catch(
-        (error: Error) => {
-          throw new Error(`${error.message}\n${screen()}`);
-        },
-      );
-      tmux("send-keys", ...keys);
-    };
-    try {
-      const left = join(lab.directory, "left", "f2b.toml");
-      start(left);
-      await press("Which services", "Enter");
-      await press("Never ban this address?", "C-c");
-      await press("EXIT=1", "");
-      expect(screen()).toContain("Nothing was changed.");
-      expect(existsSync(join(lab.directory, "left"))).toBe(false);
-      tmux("kill-server");
-      session++;
+  }
 
-      const path = join(lab.directory, "typed", "f2b.toml");
-      start(path);
-      await press("Which services", "Enter");
-      await press("Never ban this address?", "n");
-      await press("What now?", "Enter");
-      await press("EXIT=0", "");
-      expect(screen()).toContain("What to type next");
+  test("in a pseudo-terminal, with keys; leaving at a question writes nothing", async () => {
+    const left = join(lab.directory, "left", "f2b.toml");
+    const first = openTerminal([executable, "init", "-c", left], connection());
+    try {
+      await first.press("Which services", "Enter");
+      await first.press("Never ban this address?", "C-c");
+      await first.press("EXIT=1");
+      expect(first.screen()).toContain("Nothing was changed.");
+      expect(existsSync(join(lab.directory, "left"))).toBe(false);
+    } finally {
+      first.close();
+    }
+
+    const path = join(lab.directory, "typed", "f2b.toml");
+    const second = openTerminal([executable, "init", "-c", path], connection());
+    try {
+      await second.press("Which services", "Enter");
+      await second.press("Never ban this address?", "n");
+      await second.press("What now?", "Enter");
+      await second.press("EXIT=0");
+      expect(second.screen()).toContain("What to type next");
       const typed = parse(readFileSync(path, "utf8"));
       expect(typed.defaults).not.toHaveProperty("ignoreip");
       expect(Object.keys(typed.jails as object)).toContain("sshd");
       expect(run([executable, "config", "check", path]).code).toBe(0);
     } finally {
-      tmux("kill-server");
+      second.close();
     }
   }, 90_000);
 
@@ -268,6 +265,26 @@ urllib.request.urlopen("http://%s/wp-login.php"%sys.argv[1],data=b"log=admin&pwd
     const program = "/run/fail2ban-server";
     lab.server.start([...inside, "sh", "-c", `cp /bin/sleep ${program} && exec ${program} 1000`]);
     await until("it looks like fail2ban", () => run(["pgrep", "-x", "fail2ban-server"]).code === 0);
+    const temporary = join(lab.directory, "tmp");
+    mkdirSync(temporary);
+    const left = join(lab.directory, "interrupted", "f2b.toml");
+    const interrupted = openTerminal([executable, "init", "-c", left], {
+      TERM: "dumb",
+      TMPDIR: temporary,
+      ...connection(),
+    });
+    try {
+      await interrupted.press("Take over fail2ban", "Enter");
+      await interrupted.press("Numbers to switch on or off");
+      expect(readdirSync(temporary)).toHaveLength(1);
+      await interrupted.press("Numbers to switch on or off", "C-c");
+      await interrupted.press("EXIT=130");
+    } finally {
+      interrupted.close();
+    }
+    expect(readdirSync(temporary)).toEqual([]);
+    expect(existsSync(dirname(left))).toBe(false);
+
     const path = join(lab.directory, "taken", "f2b.toml");
     const ran = run([executable, "init", "--yes", "-c", path], connection());
     expect(ran.stdout).toMatch(/Take over fail2ban.*yes/);
