@@ -118,9 +118,12 @@ export function comment(text: string, indent = ""): string {
 }
 
 /** Puts addresses into the `ignoreip` of [defaults], made where it is missing; everything else stays byte for byte. */
-export function addIgnored(text: string, addresses: readonly Address[]): string {
+export function addIgnored(text: string, wanted: readonly Address[]): string {
   const { defaults } = parse(text);
   const table = isTable(defaults) ? defaults : undefined;
+  const there = [table?.ignoreip ?? []].flat();
+  const addresses = wanted.filter((one) => !there.includes(one));
+  if (addresses.length === 0) return text;
   const line = ignoreText(addresses);
   if (table === undefined)
     return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}\n[defaults]\n${line}`;

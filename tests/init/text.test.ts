@@ -95,6 +95,13 @@ describe("additions", () => {
     });
   }
 
+  test("an address that is there already is not written twice", () => {
+    for (const list of ['["203.0.113.77"]', '"203.0.113.77"']) {
+      const text = `[defaults]\nignoreip = ${list}\n`;
+      expect(addIgnored(text, [mine])).toBe(text);
+    }
+  });
+
   test("a list that holds comments is not touched rather than broken", () => {
     const text = '[defaults]\nignoreip = [ # mine\n  "192.0.2.1", # ] not the end\n]\n';
     const after = addIgnored(text, [mine]);
