@@ -163,16 +163,59 @@ const privateDev = `mount -t tmpfs tmpfs /dev && cd /dev && mknod -m 666 null c 
 mknod -m 666 urandom c 1 9 && mknod -m 666 tty c 5 0 && mkdir pts && mount -t devpts devpts pts -o newinstance,ptmxmode=0666 && ln -s pts/ptmx ptmx &&
 ln -s /proc/self/fd fd && exec "$0" "$@"`;
 
-/** A real OpenSSH server that logs through a real rsyslog to `log`, in a mount namespace of their own. */
-export async function startSshd(lab: Lab, log: string): Promise<ChildProcess> {
+/** A host key and a configuration for sshd; gives the configuration's path. */
+function configureSshd(lab: Lab): string {
   const key = join(lab.directory, "hostkey");
   if (!existsSync(key)) must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
-  mkdirSync("/run/sshd", { recursive: true });
   const config = join(lab.directory, "sshd_config");
   writeFileSync(
     config,
     `HostKey ${key}\nPort 22\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nUsePAM no\nPidFile none\nLogLevel INFO\nMaxStartups 100:30:200\nUseDNS no\n`,
   );
+  return config;
+}
+
+/** What enters the mount namespace in which the journal is: put before a command of the server. */
+export type Within = readonly string[];
+
+/**
+ * A real OpenSSH server that logs to a real systemd-journald, in a mount namespace of their own with a /run and /var/log of their own:
+ * what runs in there sees this journal as the machine's.
+ */
+export async function startJournaldAndSshd(lab: Lab): Promise<Within> {
+  const config = configureSshd(lab);
+  const pidFile = join(lab.directory, "journald.pid");
+  const journald = ["/usr/lib/systemd/systemd-journald", "/lib/systemd/systemd-journald"].find((path) =>
+    existsSync(path),
+  );
+  lab.server.start([
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    privateDev,
+    "sh",
+    "-c",
+    // journald asks the cgroups who is talking; "ip netns exec" has given us an empty /sys.
+    `set -e
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /var/log
+mkdir -p /run/sshd /run/systemd/journal /run/log/journal
+ln -s /run/systemd/journal/dev-log /dev/log
+${journald} &
+while ! [ -S /run/systemd/journal/dev-log ]; do sleep 0.05; done
+echo $$ > ${pidFile}
+exec /usr/sbin/sshd -D -f ${config}`,
+  ]);
+  await until("sshd listens", () => lab.server.run(["ss", "-ltn"]).stdout.includes(":22 "));
+  return ["nsenter", `--mount=/proc/${readFileSync(pidFile, "utf8").trim()}/ns/mnt`];
+}
+
+/** A real OpenSSH server that logs through a real rsyslog to `log`, in a mount namespace of their own. */
+export async function startSshd(lab: Lab, log: string): Promise<ChildProcess> {
+  const config = configureSshd(lab);
+  mkdirSync("/run/sshd", { recursive: true });
   const rsyslog = join(lab.directory, "rsyslog.conf");
   writeFileSync(
     rsyslog,
@@ -252,7 +295,7 @@ export interface DaemonFiles {
 }
 
 /** Paths for one daemon of the lab; writes the configuration with `[daemon]` put in front. */
-export function configure(lab: Lab, toml: string, name = "f2b"): DaemonFiles {
+export function configure(lab: Lab, toml: string, name = "f2b", loglevel = "debug"): DaemonFiles {
   const files = {
     config: join(lab.directory, `${name}.toml`),
     socket: join(lab.directory, `${name}.sock`),
@@ -262,19 +305,20 @@ export function configure(lab: Lab, toml: string, name = "f2b"): DaemonFiles {
   mkdirSync(files.state, { recursive: true, mode: 0o700 });
   writeFileSync(
     files.config,
-    `[daemon]\nsocket = "${files.socket}"\nstatedir = "${files.state}"\nlogtarget = "${files.log}"\nloglevel = "debug"\n${toml}`,
+    `[daemon]\nsocket = "${files.socket}"\nstatedir = "${files.state}"\nlogtarget = "${files.log}"\nloglevel = "${loglevel}"\n${toml}`,
     { mode: 0o600 },
   );
   return files;
 }
 
-/** Starts the compiled daemon on the server and waits until it answers. */
+/** Starts the compiled daemon on the server and waits until it answers. `through` goes before it: a command that ends in exec. */
 export async function startDaemon(
   lab: Lab,
   files: DaemonFiles,
   words: readonly string[] = [],
+  through: readonly string[] = [],
 ): Promise<RunningDaemon> {
-  const child = lab.server.start([executable, "daemon", "-c", files.config, ...words]);
+  const child = lab.server.start([...through, executable, "daemon", "-c", files.config, ...words]);
   let early = "";
   child.stderr?.on("data", (data: Buffer) => {
     early += data.toString();
