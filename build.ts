@@ -1,5 +1,5 @@
 // Builds the executable.  bun build.ts [--all] [--outdir DIR]
-//   (nothing)  dist/f2b for this machine
+//   (nothing)  dist/f2b for this machine, and dist/f2b.sbom.json: what is built in, with versions, licences and hashes
 //   --all      also dist/f2b-<version>-linux-{x64,x64-baseline,arm64,x64-musl,arm64-musl}, each with its SHA-256 in dist/SHA256SUMS
 // A Bun executable that was compiled with the default settings reads bunfig.toml and .env of the directory it is started in, and so
 // would run a stranger's preload script as root; both are switched off here, and tests/e2e tries it.
@@ -79,7 +79,68 @@ function fetchRuntime(target: Target, directory: string): string | undefined {
   return existsSync(bun) ? bun : undefined;
 }
 
+/**
+ * What is built in, in CycloneDX: each package with its version, its licence and the hash the lock file has for it, and the runtime.
+ * No time and no serial number: two builds have the same list.
+ */
+function listComponents(): string {
+  interface Locked {
+    readonly version?: string;
+    readonly integrity?: string;
+    readonly resolved?: string;
+    readonly dev?: boolean;
+    readonly license?: string;
+  }
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, Locked>>;
+  };
+  const components = Object.entries(lock.packages)
+    .filter(([path, one]) => path !== "" && (one.dev !== true || path === "node_modules/bun"))
+    .map(([path, one]) => {
+      const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+      const own = join(root, path, "package.json");
+      const said = existsSync(own)
+        ? (JSON.parse(readFileSync(own, "utf8")) as { readonly license?: string }).license
+        : undefined;
+      const [algorithm = "", digest = ""] = (one.integrity ?? "").split("-", 2);
+      const license = said ?? one.license;
+      return {
+        type: name === "bun" ? "platform" : "library",
+        name,
+        version: one.version ?? "",
+        purl: `pkg:npm/${name.replace("@", "%40")}@${one.version ?? ""}`,
+        licenses: license === undefined ? [] : [{ license: { id: license } }],
+        hashes:
+          digest === ""
+            ? []
+            : [
+                {
+                  alg: algorithm.toUpperCase().replace("SHA", "SHA-"),
+                  content: Buffer.from(digest, "base64").toString("hex"),
+                },
+              ],
+      };
+    })
+    .sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const list = {
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    version: 1,
+    metadata: {
+      component: {
+        type: "application",
+        name: pkg.name,
+        version: pkg.version,
+        licenses: [{ license: { id: pkg.license } }],
+      },
+    },
+    components,
+  };
+  return `${JSON.stringify(list, undefined, 2)}\n`;
+}
+
 await build(join(outdir, "f2b"), undefined, undefined);
+writeFileSync(join(outdir, "f2b.sbom.json"), listComponents());
 
 if (words.includes("--all")) {
   const scratch = mkdtempSync(join(tmpdir(), "f2b-build-"));

@@ -141,6 +141,7 @@ export const command: BanAction = {
   can: { v4: true, v6: true, prefix: true, id: true },
   shared: false,
   expires: false,
+  asRoot: true,
   leavesBans: true,
   options,
   start: (jail) => steps(run(jail, "start", values(jail, undefined, undefined, 0))),

@@ -110,6 +110,7 @@ export const firewalld: BanAction = {
   can: { v4: true, v6: true, prefix: true, id: false },
   shared: false,
   expires: false,
+  asRoot: true,
   options,
   start: (jail) => [
     {

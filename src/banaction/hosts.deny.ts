@@ -83,6 +83,7 @@ export const hostsDeny: BanAction = {
   can: { v4: true, v6: true, prefix: true, id: false },
   shared: true,
   expires: false,
+  asRoot: true,
   options,
   start: (jail) => [edit(jail, (ours) => ours, true)],
   ban: (jail, bans) => [

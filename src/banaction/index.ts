@@ -25,6 +25,8 @@ export interface BanAction {
   place?(jail: JailSetup): string;
   /** True when the kernel (or service) itself ends a ban at its time. */
   readonly expires: boolean;
+  /** True when its programs or files ask for user 0 itself, or may; the others work for any user with CAP_NET_ADMIN. */
+  readonly asRoot?: boolean;
   /** True when `stop` cannot take the bans away with it: they are unbanned one by one before. */
   readonly leavesBans?: boolean;
   /** The longest time it can hold, seconds; a ban further away than that is held without end and ended by the daemon. */

@@ -73,6 +73,7 @@ export const iptables: BanAction = {
   can: { v4: true, v6: true, prefix: true, id: false },
   shared: false,
   expires: true,
+  asRoot: true,
   longest: longestTimeout,
   options,
   adapt: (given, has) => (given.ipset === undefined ? { ...given, ipset: has("ipset") } : given),

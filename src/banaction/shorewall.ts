@@ -35,6 +35,7 @@ export const shorewall: BanAction = {
   can: { v4: true, v6: true, prefix: true, id: false },
   shared: true,
   expires: false,
+  asRoot: true,
   leavesBans: true,
   options,
   start: () => [],

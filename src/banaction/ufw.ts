@@ -70,6 +70,7 @@ export const ufw: BanAction = {
   shared: true,
   place: (jail) => mark(jail),
   expires: false,
+  asRoot: true,
   options,
   start: () => [],
   ban: (jail, bans) => [

@@ -1,27 +1,41 @@
 // f2b service install|uninstall: a hardened systemd unit. f2b needs to read logs, to change the firewall, and nothing else.
 
 import { basename } from "node:path";
+import { chooseBanaction } from "../banaction/choose.ts";
+import { banactions } from "../banaction/index.ts";
+import { loadConfig } from "../config/index.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
 const unitPath = "/etc/systemd/system/f2b.service";
 const programPath = "/usr/local/sbin/f2b";
+const serviceUser = "f2b";
 
 export const service: Command = {
   name: "service",
   summary: "install or remove the systemd service",
-  usage: ["f2b service install [--print] [--no-start]", "f2b service uninstall", "f2b service print"],
+  usage: [
+    "f2b service install [--print] [--no-start] [--root]",
+    "f2b service uninstall",
+    "f2b service print [--root]",
+  ],
   options: [
     { name: "print", summary: "only print the unit" },
     { name: "no-start", summary: "install and enable, but do not start" },
+    {
+      name: "root",
+      summary: "run as root (with the same few capabilities) also where a user of its own would do",
+    },
   ],
   completes: [["install", "uninstall", "print"]],
   help: `
 install copies this program to ${programPath} (where it is not there already), writes ${unitPath}, enables and starts it.
-uninstall stops and disables it and removes the unit; configuration and state stay.`,
+The service runs as the user f2b (made if need be) with the three capabilities it needs. Where the configured firewall asks for root
+itself (ufw, firewalld, iptables, your own commands, …) it runs as root, with the same three capabilities and nothing more.
+uninstall stops and disables it and removes the unit; configuration, state and the user stay.`,
   async run(call) {
     const [what] = call.words;
     if (what === "print" || (what === "install" && call.flags.print === true)) {
-      call.out(unit(programPath, call.config));
+      call.out(unit(programPath, call.config, await userFor(call)));
       return exits.fine;
     }
     if (what === "install") return install(call);
@@ -61,7 +75,9 @@ export async function install(call: Call): Promise<number> {
       program = self;
     else files.replaceFile(programPath, files.readFile(self), 0o755);
   }
-  files.replaceFile(unitPath, unit(program, call.config), 0o644);
+  const user = await userFor(call);
+  if (user !== undefined && !(await makeUser(call, user))) return exits.no;
+  files.replaceFile(unitPath, unit(program, call.config, user), 0o644);
   call.out(`wrote ${unitPath}\n`);
   if (!(await systemctl(call, "daemon-reload")) || !(await systemctl(call, "enable", "f2b.service")))
     return exits.no;
@@ -86,8 +102,60 @@ async function uninstall(call: Call): Promise<number> {
   return exits.fine;
 }
 
-/** JavaScriptCore makes its machine code in memory that is written and then run, so MemoryDenyWriteExecute cannot be had. */
-export function unit(program: string, config: string | undefined): string {
+/** Whom the service runs as; undefined: root, because it was asked for or because a configured firewall cannot do without. */
+async function userFor(call: Call): Promise<string | undefined> {
+  if (call.flags.root === true) return undefined;
+  const { system } = call;
+  const config = loadConfig({ system, ...(call.config === undefined ? {} : { path: call.config }) });
+  // What cannot be read is told when the daemon starts; the unit is right for the defaults.
+  const written = config.ok
+    ? config.value.jails.flatMap((jail) => jail.banaction.map((use) => use.name))
+    : [];
+  const used = new Set(written);
+  if (used.size === 0 || used.has("auto")) used.add((await chooseBanaction(system)).name);
+  return [...used].some((name) => banactions[name]?.asRoot === true) ? undefined : serviceUser;
+}
+
+async function makeUser(call: Call, user: string): Promise<boolean> {
+  const { files, programs } = call.system;
+  const known = new TextDecoder().decode(files.readFile("/etc/passwd"));
+  if (known.split("\n").some((line) => line.startsWith(`${user}:`))) return true;
+  const program = programs.find("useradd");
+  const made =
+    program === undefined
+      ? undefined
+      : await programs.run(
+          [
+            program,
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--home-dir",
+            "/nonexistent",
+            "--shell",
+            "/usr/sbin/nologin",
+            user,
+          ],
+          { timeoutMs: 30_000 },
+        );
+  if (made?.code === 0) return true;
+  call.err(
+    `f2b: the user ${user} cannot be made: ${made?.stderr.trim() ?? "there is no useradd"}\n  fix: make it by hand, or f2b service install --root\n`,
+  );
+  return false;
+}
+
+/**
+ * The unit. `user` undefined: root, without what makes root mighty. Systemd gives the state directory to the user; what root left in
+ * it (an import while the service was down) is given to him before each start.
+ * JavaScriptCore makes its machine code in memory that is written and then run, so MemoryDenyWriteExecute cannot be had.
+ */
+export function unit(program: string, config: string | undefined, user: string | undefined): string {
+  const capabilities = "CAP_NET_ADMIN CAP_NET_RAW CAP_DAC_READ_SEARCH";
+  const who =
+    user === undefined
+      ? "AmbientCapabilities="
+      : `User=${user}\nGroup=${user}\nExecStartPre=+/bin/chown -Rh ${user}:${user} /var/lib/f2b\nAmbientCapabilities=${capabilities}`;
   return `# f2b: bans who keeps failing.  Written by "f2b service install"; change it with "systemctl edit f2b".
 [Unit]
 Description=f2b, shuts brute force out of the firewall
@@ -120,13 +188,14 @@ LimitCORE=0
 TasksMax=256
 
 # What it may do: change the firewall, read every log. Nothing else.
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_DAC_READ_SEARCH
-AmbientCapabilities=
+CapabilityBoundingSet=${capabilities}
+${who}
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=-/etc/hosts.deny
+ReadWritePaths=-/etc/hosts.deny -/run/xtables.lock
 ProtectHome=read-only
 PrivateTmp=yes
+PrivateMounts=yes
 PrivateDevices=yes
 ProtectProc=invisible
 ProcSubset=all

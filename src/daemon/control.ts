@@ -91,8 +91,14 @@ export async function openControl(
     process.umask(umask);
   }
   if (gid !== undefined) {
-    chownSync(path, 0, gid);
-    chmodSync(path, 0o660);
+    try {
+      // Not root: only to a group that the service's user is in (SupplementaryGroups= of the unit).
+      chownSync(path, process.geteuid?.() ?? 0, gid);
+      chmodSync(path, 0o660);
+    } catch (error) {
+      void server.stop(true);
+      return cannot(path, error);
+    }
   }
   return {
     close() {

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export const executable = join(import.meta.dir, "../../dist/f2b");
+export const executable = process.env.F2B_EXECUTABLE ?? join(import.meta.dir, "../../dist/f2b");
 
 /** Why the lab cannot be set up here; undefined: it can. In CI a reason is a failure, elsewhere a skip. */
 export function labMissing(programs: readonly string[]): string | undefined {

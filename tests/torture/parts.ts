@@ -7,6 +7,20 @@ import { hanging, shell } from "./hanging.ts";
 import { memory, soak } from "./memory.ts";
 import type { Part } from "./part.ts";
 import { planted } from "./planted.ts";
+import { privilege } from "./privilege.ts";
+import { release } from "./release.ts";
 import { socket } from "./socket.ts";
 
-export const parts: readonly Part[] = [crash, flood, planted, socket, shell, hanging, children, memory, soak];
+export const parts: readonly Part[] = [
+  crash,
+  flood,
+  planted,
+  socket,
+  shell,
+  hanging,
+  children,
+  memory,
+  soak,
+  release,
+  privilege,
+];
