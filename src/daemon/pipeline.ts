@@ -59,6 +59,8 @@ export interface Outcome {
   readonly records: JournalRecord[];
   readonly bans: Map<RunningJail, Ban[]>;
   readonly unbans: Map<RunningJail, Target[]>;
+  /** What is said of it, once the firewall has been asked: telling never delays a ban. */
+  readonly told: (() => void)[];
 }
 
 interface Reader {
@@ -67,7 +69,7 @@ interface Reader {
   readonly elsewhere: readonly { readonly running: RunningJail; readonly isolated: Isolated }[];
 }
 
-export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map() });
+export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map(), told: [] });
 
 const push = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
   const list = map.get(key);
@@ -303,12 +305,19 @@ export function createPipeline(core: Core): Pipeline {
     push(outcome.bans, running, ban);
     core.tally.banned(ban.jail, ban.since);
     running.ineffective.delete(targetKey(ban.target));
+    outcome.told.push(() => tellBan(ban, decision.reason));
+    for (const target of folds) addUnban(running, target, "folded", outcome);
+    if (running.jail.backend !== "events" && ban.cause !== "import") followBan(ban, outcome);
+  }
+
+  function tellBan(ban: Ban, reason: string): void {
     system.log.say("notice", `[${ban.jail}] Ban ${ban.target.text}`, {
       for: ban.until === "forever" ? "forever" : formatDuration(Math.round((ban.until - ban.since) / 1000)),
       nth: ban.nth,
-      why: decision.reason,
+      why: reason,
     });
     core.told({ kind: "ban", at: ban.since, ban });
+    if (!events.listening) return;
     events.tell({
       at: new Date(ban.since).toISOString(),
       kind: "ban",
@@ -317,10 +326,8 @@ export function createPipeline(core: Core): Pipeline {
       cause: ban.cause,
       nth: ban.nth,
       until: ban.until === "forever" ? "forever" : new Date(ban.until).toISOString(),
-      text: `[${ban.jail}] Ban ${ban.target.text} (${decision.reason})`,
+      text: `[${ban.jail}] Ban ${ban.target.text} (${reason})`,
     });
-    for (const target of folds) addUnban(running, target, "folded", outcome);
-    if (running.jail.backend !== "events" && ban.cause !== "import") followBan(ban, outcome);
   }
 
   /** Repeat offenders: jails that listen to bans rather than to a log (recidive) see every new one. */
@@ -426,6 +433,11 @@ export function createPipeline(core: Core): Pipeline {
     for (const [running, targets] of outcome.unbans)
       enforced.push(core.enforcer.unban(running.jail.name, targets));
     core.schedule();
+    if (outcome.told.length > 0) {
+      setImmediate(() => {
+        for (const tell of outcome.told) tell();
+      });
+    }
     const all = Promise.all([durable, ...enforced]).then(([, ...answers]) =>
       answers.flatMap((answer) => answer.faults),
     );
