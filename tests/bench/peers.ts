@@ -33,7 +33,7 @@ export async function startFail2ban(
   const socket = join(directory, "f.sock");
   writeFileSync(
     join(directory, "fail2ban.conf"),
-    `[DEFAULT]\nloglevel = NOTICE\nlogtarget = ${join(directory, "f.log")}\nsocket = ${socket}\npidfile = ${join(directory, "f.pid")}\ndbfile = :memory:\ndbpurgeage = 1d\nsyslogsocket = auto\nallowipv6 = auto\n`,
+    `[Definition]\nloglevel = NOTICE\nlogtarget = ${join(directory, "f.log")}\nsocket = ${socket}\npidfile = ${join(directory, "f.pid")}\ndbfile = :memory:\ndbpurgeage = 1d\nsyslogsocket = auto\nallowipv6 = auto\n`,
   );
   writeFileSync(
     join(directory, "jail.conf"),

@@ -22,14 +22,9 @@ const line = (address: string): string => {
 const addressOf = (n: number, base: number): string =>
   `${base}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${1 + (n & 127)}`.replace(/\.\d+$/, (last) => last);
 
-function jail(lab: Lab, log: string, more = ""): DaemonFiles {
-  return configure(
-    lab,
-    `loglevel = "warning"\n[defaults]\nbanaction = "nftables"\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 1\nbantime = "1h"\n${more}`.replace(
-      /^loglevel.*\n/,
-      "",
-    ),
-  );
+function jail(lab: Lab, log: string): DaemonFiles {
+  const toml = `[defaults]\nbanaction = "nftables"\n[jails.sshd]\nenabled = true\nlogpath = ["${log}"]\nmaxretry = 1\nbantime = "1h"\n`;
+  return configure(lab, toml, "f2b", "notice");
 }
 
 /** Times at which addresses appear in any set, as the kernel tells them. */
@@ -112,6 +107,7 @@ export async function* latency(lab: Lab): AsyncGenerator<Result> {
   }
   if (hasSshguard()) {
     const peer = await startSshguard(lab, log, 10);
+    await Bun.sleep(1500); // its reader follows the log from then on
     const theirs = await reactions(lab, log, 23, 20, 1);
     await peer.stop();
     yield { what: "sshguard: line → kernel, median", value: median(theirs), unit: "ms", how: "20 bans" };
