@@ -213,9 +213,12 @@ export const commonKeys = {
   }),
   ignorecommand: values.command.meta({
     description:
-      "Program that may excuse an address: it gets the failure as environment and JSON, {ip} among its arguments; exit 0 ignores. [] switches it off.",
+      'Program that may excuse an address: it gets the failure as environment and JSON, {ip} among its arguments; exit 0 ignores. ["@searchbot", "google", "bing"] asks the DNS instead whether it is a crawler of these. [] switches it off.',
     otherwise: "none",
-    examples: [["/usr/local/bin/is-crawler", "{ip}"]],
+    examples: [
+      ["/usr/local/bin/is-known", "{ip}"],
+      ["@searchbot", "google"],
+    ],
   }),
   ignorecache: z.union([z.boolean(), ignorecache]).meta({
     description: "Remember the answers of ignorecommand: true, or a table.",
@@ -448,12 +451,6 @@ export const daemonKeys = {
       default: 8192,
       examples: [16_384],
     }),
-  recheck: values.seconds(1, 86_400).meta({
-    description:
-      "How often the firewall is compared with what should stand, besides the moments when it tells of a change.",
-    default: "30s",
-    examples: ["5s"],
-  }),
   checkpoint: values.seconds(1, 3600).meta({
     description:
       "How often counters and log positions are written down; after a crash logs are read again from there.",

@@ -7,6 +7,7 @@ import type { BanTime, Fault, PortRange, Protocol, Span } from "../core/domain.t
 import { parseDuration } from "../core/duration.ts";
 import { compileIgnore } from "../core/ignore.ts";
 import { parseSchedule, type Schedule } from "../core/schedule.ts";
+import { searchbotFault, searchbotWord } from "../core/searchbots.ts";
 import { portNumber } from "./services.ts";
 
 /** Adds a mistake to the value being parsed; what is wrong first, then after a line feed what to do. */
@@ -96,7 +97,11 @@ export const command = reads(texts, (value, complain): string[] => {
   const list = typeof value === "string" ? splitCommand(value) : value;
   if (list === undefined) complain("a quote is not closed");
   else if (list.length === 0) return [];
-  else if (!list[0]!.startsWith("/")) {
+  else if (list[0] === searchbotWord) {
+    const fault = searchbotFault(list.slice(1));
+    if (fault === undefined) return list;
+    complain(sayFault(fault));
+  } else if (!list[0]!.startsWith("/")) {
     complain(
       `${JSON.stringify(list[0])} is not an absolute path\nprograms are not looked up in $PATH: write the whole path`,
     );

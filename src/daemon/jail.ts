@@ -11,6 +11,7 @@ import type { System } from "../system/index.ts";
 import type { Core } from "./core.ts";
 import { createIgnoreCommand, createIgnored, type Ignored } from "./ignored.ts";
 import type { MachineAddresses } from "./machine.ts";
+import { createSearchbots } from "./searchbots.ts";
 
 export type JailState = "running" | "waiting" | "broken" | "stopped";
 
@@ -43,6 +44,8 @@ export interface Shared {
   /** The last gate's sets, refreshed as the machine's addresses change. */
   guard(): Machine;
   readonly maxKeys: number;
+  /** False: [daemon] allowipv6 = "no". */
+  allowsV6(): boolean;
 }
 
 /** The last gate's sets, from what the machine says of itself and what the configuration adds. */
@@ -59,6 +62,10 @@ export function guardOf(
   };
 }
 
+/** Who is asked before a ban: the DNS, or the program that ignorecommand names. */
+const excuse = (system: System, jail: Jail): RunningJail["ignoreCommand"] =>
+  createSearchbots(system, jail) ?? createIgnoreCommand(system, jail);
+
 /** Makes a jail ready; whatever is faulty in it becomes its state, never an exception. */
 export function openJail(jail: Jail, shared: Shared): RunningJail {
   let facts: Facts | undefined;
@@ -67,7 +74,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
     policy: createPolicy(jail, { maxKeys: shared.maxKeys }),
     compiled: undefined,
     ignored: createIgnored(shared.system, jail.ignore, () => shared.guard().own),
-    ignoreCommand: createIgnoreCommand(shared.system, jail),
+    ignoreCommand: excuse(shared.system, jail),
     state: "waiting",
     reason: undefined,
     fix: undefined,
@@ -79,7 +86,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
     },
     retune() {
       running.ignored = createIgnored(shared.system, running.jail.ignore, () => shared.guard().own);
-      running.ignoreCommand = createIgnoreCommand(shared.system, running.jail);
+      running.ignoreCommand = excuse(shared.system, running.jail);
     },
     slow: new Set(),
     ineffective: new Map(),
@@ -144,7 +151,10 @@ function factsFor(running: RunningJail, shared: Shared): Facts {
     previousBans: (jail: JailName | undefined, target: Target) => stateful.previousBans(state, target, jail),
     judged: (jail: JailName, target: Target, at: Time, seen: Seen | undefined) =>
       stateful.alreadyJudged(state, jail, target, at, seen),
-    ignored: (target) => running.ignored.reason(target),
+    ignored(target) {
+      if (target.kind !== "id" && target.family === 6 && !shared.allowsV6()) return 'allowipv6 = "no"';
+      return running.ignored.reason(target);
+    },
     guarded(target) {
       return guardReason(target, shared.guard());
     },
