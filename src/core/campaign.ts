@@ -26,6 +26,8 @@ export interface Campaign {
   observe(address: Address | undefined, user: string | undefined, at: Time): CampaignView;
   /** Lets time pass; `ended` names what was under attack and is no more, joined by ", ". */
   tick(now: Time): { readonly ended: string | undefined };
+  /** The clock was set by `delta` ms: what is remembered moves along. */
+  shift(delta: number): void;
   /** What is under attack now, for people: "user root", "all users"; undefined: nothing. */
   subject(): string | undefined;
   /** Failures remembered; bounded. */
@@ -224,6 +226,12 @@ export function createCampaign(policy: CampaignPolicy, maxAttempts = defaultMaxA
         subject: group.name,
       };
     },
+    shift(delta) {
+      queue = queue.slice(head).map((attempt) => ({ ...attempt, at: attempt.at + delta }));
+      head = 0;
+      latest += delta;
+    },
+
     tick(now) {
       // The clock was set back: what lies in the future would never leave the window.
       if (now < latest - windowMs) {

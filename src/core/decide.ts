@@ -71,6 +71,8 @@ export interface Policy {
   readonly evicted: number;
   snapshot(): WindowSnapshot[];
   restore(windows: readonly WindowSnapshot[], now: Time): void;
+  /** The clock was set by `delta` ms: failures counted so far are as long ago as they were. */
+  shift(delta: number): void;
   /** Takes over changed settings; counters stay. */
   configure(jail: Jail): void;
 }
@@ -200,6 +202,10 @@ export function createPolicy(initial: Jail, limits: { readonly maxKeys: number }
     },
     snapshot: () => window.snapshot(),
     restore: (windows, now) => window.restore(windows, now),
+    shift(delta) {
+      window.shift(delta);
+      campaign?.shift(delta);
+    },
     configure(next) {
       const changed = JSON.stringify(next.campaign) !== JSON.stringify(jail.campaign);
       jail = next;

@@ -52,6 +52,8 @@ export interface Window {
   snapshot(): WindowSnapshot[];
   /** Adds to what is there; what is older than findtime at `now` is left out. */
   restore(snapshots: readonly WindowSnapshot[], now?: Time): void;
+  /** The clock was set by `delta` ms: every failure moves along, so that it is as long ago as it was. */
+  shift(delta: number): void;
   /** Counters stay; a lower maxretry is seen at a key's next failure. */
   configure(settings: WindowSettings): void;
 }
@@ -314,6 +316,14 @@ export function createWindow(initial: WindowSettings & WindowLimits): Window {
       }
       if (sweep && sweepOn(sweep, over)) sweep = undefined;
       return before - once.size - often.size;
+    },
+
+    shift(delta) {
+      // Setting a key that is there keeps its place: the order of age holds.
+      for (const [key, value] of once)
+        once.set(key, typeof value === "number" ? value + delta : { ...value, at: value.at + delta });
+      for (const { times } of often.values()) for (let i = 0; i < times.length; i++) times[i]! += delta;
+      swept += delta;
     },
 
     *keys() {

@@ -4,7 +4,7 @@
 import type { Route } from "../commands/index.ts";
 import type { BrokenJail, Config } from "../config/index.ts";
 import { parseTarget, targetKey } from "../core/address.ts";
-import type { Ban, Fault, JailName, Result, Span, Target, Time } from "../core/domain.ts";
+import type { Ban, Fault, JailName, Result, Target, Time } from "../core/domain.ts";
 import { guardReason, type Machine } from "../core/guard.ts";
 import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import * as stateful from "../core/state.ts";
@@ -25,17 +25,17 @@ import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
 import { createMetricsPort } from "./metricsport.ts";
 import { notificationsOf } from "./notifications.ts";
-import { type BanAnswer, createOperations, type Setting, type UnbanAnswer } from "./operate.ts";
+import { createOperations, type Operations } from "./operate.ts";
 import { createPipeline, emptyOutcome, type Pipeline } from "./pipeline.ts";
 import { applyConfig, type Reloaded } from "./reload.ts";
-import { type BanReport, iso, type JailReport, type StatusReport } from "./report.ts";
+import { iso, type JailReport, type StatusReport } from "./report.ts";
 import { describeJail } from "./reporting.ts";
 import { startReports } from "./statistics.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTally } from "./tally.ts";
 import { steadyClock } from "./time.ts";
 
-export interface Daemon {
+export interface Daemon extends Omit<Operations, "dropForbidden"> {
   readonly system: System;
   readonly version: string;
   readonly core: Core;
@@ -45,23 +45,8 @@ export interface Daemon {
   noSuchJail(name: string): Fault;
   status(): Promise<StatusReport>;
   jailReport(name: string): Promise<JailReport | undefined>;
-  ban(
-    jail: string,
-    targets: readonly Target[],
-    length: Span | undefined,
-    note: string | undefined,
-  ): Promise<BanAnswer>;
-  unban(targets: readonly Target[] | "all", jail: string | undefined): Promise<UnbanAnswer>;
-  banned(targets: readonly Target[] | undefined): {
-    readonly bans: readonly BanReport[];
-    readonly absent: readonly string[];
-  };
   explain(target: Target): Promise<Explanation>;
-  startJail(name: string): Promise<{ readonly state: string; readonly reason?: string }>;
-  stopJail(name: string, unban: boolean): Promise<void>;
   reload(jail: string | undefined): Promise<Reloaded>;
-  getSettings(jail: string, key: string | undefined): readonly Setting[];
-  setSetting(jail: string, key: string, values: readonly string[], save: boolean): Promise<Setting>;
   reopenLog(): void;
   /** Stops after the answer has gone out. */
   stopSoon(): void;
@@ -130,7 +115,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const saidAt = new Map<string, Time>();
 
   let guard = lookAgain(options.config);
-  const shared: Shared = { system, state, now: clock.now, guard: () => guard, maxKeys: settings.maxkeys };
+  const shared: Shared = {
+    system,
+    state,
+    now: clock.now,
+    guard: () => guard,
+    maxKeys: settings.maxkeys,
+    allowsV6: () => core.config.daemon.allowipv6 !== "no",
+  };
   const enforcer = createEnforcer({
     system,
     now: clock.now,
@@ -216,12 +208,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     const record = { t: "shift", delta, at: clock.now() } as const;
     apply(record);
     void journal.append([record]);
-    for (const { policy } of jails.values()) {
-      const moved = policy
-        .snapshot()
-        .map((one) => ({ ...one, hits: one.hits.map(([at, n]) => [at + delta, n] as const) }));
-      policy.restore(moved, clock.now());
-    }
+    for (const { policy } of jails.values()) policy.shift(delta);
     schedule();
   }
 

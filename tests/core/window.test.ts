@@ -224,4 +224,17 @@ describe("a flood of keys", () => {
     for (let i = 0; i < 4; i++) window.hit(`again${i}`, 2, 1, long);
     expect(kept()).toBe(4000);
   });
+
+  test("moves along with a clock that is set, back or forward, and counts nothing twice", () => {
+    for (const delta of [-60 * minute, 365 * 1440 * minute]) {
+      const window = createWindow(settings);
+      window.hit("once", 0, 1, "");
+      window.hit("twice", 0, 1, "");
+      window.hit("twice", 1, 1, "");
+      window.shift(delta);
+      expect(window.size).toBe(2);
+      expect(window.hit("once", delta + minute, 1, "")).toEqual({ count: 2, reached: false });
+      expect(window.hit("twice", delta + minute, 1, "")).toEqual({ count: 3, reached: true });
+    }
+  });
 });

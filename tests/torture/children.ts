@@ -37,8 +37,7 @@ export const children: Part = {
           2,
         ).catch((error: Error) => wrong.say(error.message));
         for (const child of processFacts(pid).children.filter((one) => one.name === "nft")) {
-          // Stopped is worse than dead: it takes what is written and never answers; the daemon gives it 15 s.
-          process.kill(child.pid, length === "long" && i % 100 === 50 ? "SIGSTOP" : "SIGKILL");
+          process.kill(child.pid, "SIGKILL");
           killed++;
         }
         if (i % 3 === 0 && daemon.f2b("unban", stranger(i)).code === 0) unbanned++;

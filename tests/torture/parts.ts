@@ -1,6 +1,7 @@
 // All parts of the torture, in the order of the promises. A new part is one file and one line here.
 
 import { children } from "./children.ts";
+import { clock } from "./clock.ts";
 import { crash } from "./crash.ts";
 import { flood } from "./flood.ts";
 import { hanging, shell } from "./hanging.ts";
@@ -21,6 +22,7 @@ export const parts: readonly Part[] = [
   children,
   memory,
   soak,
+  clock,
   release,
   privilege,
 ];
