@@ -23,7 +23,6 @@ export function daemonSettings(raw: unknown): DaemonSettings {
     unguarded: table.unguarded ?? [],
     maxkeys: table.maxkeys ?? 100_000,
     linecap: table.linecap ?? 8192,
-    recheck: table.recheck ?? 30,
     checkpoint: table.checkpoint ?? 10,
   };
 }

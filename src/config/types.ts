@@ -60,8 +60,6 @@ export interface DaemonSettings {
   readonly maxkeys: number;
   /** Bytes of a log line that are looked at. */
   readonly linecap: number;
-  /** Seconds between comparisons of what should stand with what stands in the firewall. */
-  readonly recheck: Seconds;
   /** Seconds between checkpoints of counters and positions. */
   readonly checkpoint: Seconds;
 }

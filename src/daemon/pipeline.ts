@@ -298,7 +298,9 @@ export function createPipeline(core: Core): Pipeline {
     seen: Seen | undefined,
     outcome: Outcome,
   ): void {
-    const { ban, folds } = decision;
+    const { folds } = decision;
+    const most = core.config.daemon.dbmaxmatches;
+    const ban = { ...decision.ban, lines: most === 0 ? [] : decision.ban.lines.slice(-most) };
     const record: JournalRecord = seen === undefined ? { t: "ban", ban } : { t: "ban", ban, seen };
     core.apply(record);
     outcome.records.push(record);

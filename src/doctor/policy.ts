@@ -46,7 +46,6 @@ const times = new Set([
   "maxtime",
   "rndtime",
   "dbpurgeage",
-  "recheck",
   "checkpoint",
   "window",
   "max-time",
