@@ -23,7 +23,8 @@ export function openLog(system: System, path: string): Opened {
     const fd = files.open(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     const stat = files.fstat(fd);
     // Between the look and the open something else may have been put there.
-    const why = stat.kind === "file" ? plantedFile(system, real, stat) : `${path} is a ${stat.kind}, not a file`;
+    const why =
+      stat.kind === "file" ? plantedFile(system, real, stat) : `${path} is a ${stat.kind}, not a file`;
     if (why === undefined) return { kind: "open", fd, stat, real };
     files.close(fd);
     return { kind: "refused", why };
