@@ -4,6 +4,7 @@ import { children } from "./children.ts";
 import { clock } from "./clock.ts";
 import { crash } from "./crash.ts";
 import { flood } from "./flood.ts";
+import { fuzz } from "./fuzz.ts";
 import { hanging, shell } from "./hanging.ts";
 import { memory, soak } from "./memory.ts";
 import type { Part } from "./part.ts";
@@ -14,6 +15,7 @@ import { socket } from "./socket.ts";
 
 export const parts: readonly Part[] = [
   crash,
+  fuzz,
   flood,
   planted,
   socket,
