@@ -217,7 +217,7 @@ test("a filter that does backtrack is found out by these lines", () => {
   const sshd = variants.find(({ file }) => file.name === "sshd")!;
   const slow = compileFilter({
     ...sshd.filter,
-    failregex: ["^Failed .* .* .* from <HOST> nothing$"],
+    failregex: ["^Failed .* .* .* .* from <HOST> nothing$"],
     session: undefined,
   });
   if (!slow.ok) throw new Error(slow.faults[0]?.what);

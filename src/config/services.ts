@@ -23,12 +23,17 @@ const common: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 const learned = new Map<string, number>();
+/** Of the file that was read last. */
+let version = "";
 
-/** Takes the names of /etc/services (services(5)) in addition, once; what is built in stays as it is. */
+/** Takes the names of /etc/services (services(5)) in addition, again when it has changed; what is built in stays as it is. */
 export function learnServices(system: System): void {
-  if (learned.size > 0) return;
   try {
     const stat = system.files.stat("/etc/services");
+    const now = `${stat?.ino} ${stat?.mtimeMs} ${stat?.size}`;
+    if (now === version) return;
+    version = now;
+    learned.clear();
     if (stat?.kind === "file" && stat.size < 4 * 1024 * 1024)
       learn(new TextDecoder().decode(system.files.readFile("/etc/services")));
   } catch {
