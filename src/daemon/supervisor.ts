@@ -156,14 +156,22 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
       one.origin === "none" || (one.origin === "file" && findFiles(system, one.jail.logpath).length === 0);
     if (missing) {
       one.state = "waiting";
-      one.reason =
-        one.jail.logpath.length === 0 && one.jail.journalmatch.length === 0
-          ? "no logpath and no journalmatch are set"
-          : `none of its logs is there yet: ${one.jail.logpath.join(", ")}${one.jail.journalmatch.length > 0 ? `, nor a systemd journal` : ""}`;
+      one.reason = missingReason(one.jail);
     } else {
       one.state = "running";
       one.reason = undefined;
     }
+  }
+
+  /** Why nothing is read: only what the jail's backend would read is named. */
+  function missingReason({ backend, logpath, journalmatch }: RunningJail["jail"]): string {
+    const paths = backend === "systemd" ? [] : logpath;
+    const journal = (backend === "auto" || backend === "systemd") && journalmatch.length > 0;
+    if (paths.length === 0) {
+      if (journal) return "there is no systemd journal yet, or no journalctl to read it";
+      return backend === "systemd" ? "no journalmatch is set" : "no logpath and no journalmatch are set";
+    }
+    return `none of its logs is there yet: ${paths.join(", ")}${journal ? ", nor a systemd journal" : ""}`;
   }
 
   function alignFiles(patterns: readonly string[], polling: boolean): void {
