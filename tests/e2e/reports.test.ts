@@ -221,6 +221,8 @@ describe.skipIf(!able)("what the daemon tells", () => {
     await until("it is noticed", () => daemon.f2b("healthz").code === 1);
     expect(daemon.f2b("healthz").stdout).toContain("odd");
     expect(json<{ healthy: boolean }>("healthz").healthy).toBe(false);
+    // A ban of a removed jail would go on standing, and with it what is wrong.
+    daemon.f2b("unban", probe, "--jail", "odd");
     writeFileSync(config, good);
     expect(daemon.f2b("reload").code).toBe(0);
     await until("all is well again", () => daemon.f2b("healthz").code === 0);
