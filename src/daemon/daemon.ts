@@ -20,7 +20,7 @@ import { createEnforcer } from "./enforcer.ts";
 import { createEvents, type Events } from "./events.ts";
 import type { Explanation } from "./explain.ts";
 import { explainTarget } from "./explaining.ts";
-import { guardOf, openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
+import { guardOf, lookForPrograms, openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
 import { createMetricsPort } from "./metricsport.ts";
@@ -436,6 +436,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       guard = lookAgain(core.config);
       for (const running of jails.values()) {
         void running.ignored.refresh(at);
+        void lookForPrograms(core, running).then((alive) => {
+          if (alive) supervisor.align();
+        });
         running.policy.tick(clock.now());
         pipeline.tellCampaigns(running);
       }

@@ -1,5 +1,6 @@
 // One jail as it runs: its settings, its policy with counters, where its lines come from, and what is wrong with it.
 
+import { banactions } from "../banaction/index.ts";
 import { createPolicy, type Facts, type Policy } from "../core/decide.ts";
 import type { Ban, Failure, Fault, Filter, Jail, JailName, Seen, Target, Time } from "../core/domain.ts";
 import { type CompiledFilter, compileFilter, withoutForgeable } from "../core/filter.ts";
@@ -32,6 +33,8 @@ export interface RunningJail {
   retune(): void;
   /** Expressions that were switched off because they took too long. */
   readonly slow: Set<string>;
+  /** None of its banactions has its programs. */
+  lacking: boolean;
   /** Standing bans whose target went on failing. */
   readonly ineffective: Map<string, { readonly target: Target; count: number; reason: string }>;
 }
@@ -89,6 +92,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
       running.ignoreCommand = excuse(shared.system, running.jail);
     },
     slow: new Set(),
+    lacking: false,
     ineffective: new Map(),
   };
   prepare(running);
@@ -134,11 +138,34 @@ function unfitness({ name, filter, backend, acceptForgeable, acceptSpoofable }: 
   return undefined;
 }
 
-/** Makes the jail's place in the firewall, or brings it into line with changed settings. */
+/** Makes the jail's place in the firewall, or brings it into line with changed settings. Without any of its programs it is broken. */
 export async function openPlace(core: Core, running: RunningJail): Promise<void> {
-  const { faults } = await core.enforcer.start(running.jail);
-  for (const fault of faults) core.system.log.say("error", `[${running.jail.name}] ${fault.what}`);
+  const { jail } = running;
+  const lacking = jail.banaction.flatMap((use) => missingPrograms(core, use.name));
+  running.lacking =
+    lacking.length > 0 && jail.banaction.every((use) => missingPrograms(core, use.name).length > 0);
+  if (running.lacking && running.state !== "stopped") {
+    running.state = "broken";
+    running.reason = `${jail.banaction.map((use) => use.name).join(", ")} cannot work: ${[...new Set(lacking)].join(", ")} is not installed`;
+    running.fix = 'install it, or set banaction = "auto"; it is looked for again by itself';
+    core.system.log.say("error", `[${jail.name}] broken: ${running.reason}`, { fix: running.fix });
+    return;
+  }
+  const { faults } = await core.enforcer.start(jail);
+  for (const fault of faults) core.system.log.say("error", `[${jail.name}] ${fault.what}`);
 }
+
+/** A jail that lacked its programs comes to life when they are there. */
+export async function lookForPrograms(core: Core, running: RunningJail): Promise<boolean> {
+  if (!running.lacking || running.state !== "broken") return false;
+  if (running.jail.banaction.every((use) => missingPrograms(core, use.name).length > 0)) return false;
+  prepare(running);
+  await openPlace(core, running);
+  return true;
+}
+
+const missingPrograms = (core: Core, name: string): readonly string[] =>
+  (banactions[name]?.needs ?? []).filter((program) => core.system.programs.find(program) === undefined);
 
 function factsFor(running: RunningJail, shared: Shared): Facts {
   const { state } = shared;

@@ -136,13 +136,15 @@ export function createOperations(
           banned.push(decision.ban);
         }
       }
-      const faults = await pipeline.commit(outcome);
-      for (const fault of faults)
-        refused.push({
-          target: banned.map((one) => one.target.text).join(", "),
-          reason: `it is written down, but the firewall did not take it yet: ${fault.what}`,
-        });
-      return { banned: banned.map((one) => reportBan(core, one)), already, refused };
+      const [fault] = await pipeline.commit(outcome);
+      if (fault === undefined) return { banned: banned.map((one) => reportBan(core, one)), already, refused };
+      // In the journal, and tried again; but nobody is to believe that it stands.
+      const reason = `written down, but the firewall has not taken it yet: ${fault.what}`;
+      return {
+        banned: [],
+        already,
+        refused: [...refused, ...banned.map((one) => ({ target: one.target.text, reason }))],
+      };
     },
 
     async unban(targets, name) {
