@@ -302,8 +302,6 @@ export type JournalRecord =
       readonly value: unknown;
       readonly at: Time;
     }
-  /** The wall clock was set by `delta` ms: everything that stands moves along, so that it keeps its length. */
-  | { readonly t: "shift"; readonly delta: number; readonly at: Time }
   | { readonly t: "checkpoint"; readonly checkpoint: Checkpoint }
   /** The wall clock was set by `delta` ms: what stands moves along and keeps the length it was given. `at` is after the move. */
   | { readonly t: "shift"; readonly delta: number; readonly at: Time }
