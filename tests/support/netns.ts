@@ -212,7 +212,21 @@ export async function hold(
     stderr: "inherit",
   });
   const reader = child.stdout.getReader();
-  const line = async () => new TextDecoder().decode((await reader.read()).value).trim();
+  let said = "";
+  /** A line may come in pieces, and its end by itself. */
+  const line = async (): Promise<string> => {
+    for (;;) {
+      const feed = said.indexOf("\n");
+      if (feed >= 0) {
+        const whole = said.slice(0, feed);
+        said = said.slice(feed + 1);
+        return whole.trim();
+      }
+      const { done, value } = await reader.read();
+      if (done) return said.trim();
+      said += new TextDecoder().decode(value);
+    }
+  };
   const first = await line();
   if (first !== "held") throw new Error(`no connection: ${first}`);
   return {
