@@ -179,6 +179,7 @@ RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
 StateDirectory=f2b
 StateDirectoryMode=0700
+LogsDirectory=f2b
 ConfigurationDirectory=f2b
 ConfigurationDirectoryMode=0755
 UMask=0077
