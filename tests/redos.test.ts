@@ -209,6 +209,7 @@ function timeOf(one: Expression, line: string): number {
     gaveUp: undefined,
     endsQuietly: undefined,
     ascii: () => true,
+    encoding: undefined,
   });
   return performance.now() - began;
 }

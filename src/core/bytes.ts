@@ -13,18 +13,27 @@ export function copyText(text: string): string {
 }
 
 /** Bytes (as chars 0 to 255) as UTF-8 text; where they are not UTF-8 each byte stays the char it is. */
-export function decodeText(bytes: string, ascii = false): string {
+export function decodeText(bytes: string, ascii = false, encoding?: TextDecoder): string {
   const copy = copyText(bytes);
   if (ascii) return copy;
   // A loop is three times as fast as an expression here, and this runs for every failure's line.
   let codes = 0;
   for (let at = 0; at < copy.length; at++) codes |= copy.charCodeAt(at);
   if (codes < 128 || codes > 255) return copy;
+  if (encoding !== undefined) return encoding.decode(Uint8Array.from(copy, (c) => c.charCodeAt(0)));
   try {
     return utf8.decode(Uint8Array.from(copy, (c) => c.charCodeAt(0)));
   } catch {
     return copy;
   }
+}
+
+/** `logencoding`: undefined for UTF-8 and "auto", which `decodeText` does by itself; a RangeError for what is no encoding (WHATWG's labels). */
+export function encodingOf(label: string): TextDecoder | undefined {
+  const name = label.trim().toLowerCase();
+  return ["auto", "utf-8", "utf8", "ascii", "us-ascii"].includes(name)
+    ? undefined
+    : new TextDecoder(name as ConstructorParameters<typeof TextDecoder>[0]);
 }
 
 /** Text as its UTF-8 bytes, one char a byte: the form in which everything is matched. */

@@ -2,12 +2,12 @@
 // is in scan.ts and session.ts; here a message either says something or does not.
 
 import { addressTarget, idTarget, parseAddress, parseTarget } from "./address.ts";
-import { copyText, decodeText, encodeText } from "./bytes.ts";
+import { copyText, decodeText, encodeText, encodingOf } from "./bytes.ts";
 import { compileTimePattern, type TimePattern } from "./datetime.ts";
 import type { Fault, Filter, Result, Seconds, Target } from "./domain.ts";
 import { compilePattern, type Pattern } from "./pattern.ts";
 
-export { copyText, decodeText, encodeText };
+export { copyText, decodeText, encodeText, encodingOf };
 
 export type Format = (typeof formats)[number];
 export const formats = [
@@ -132,6 +132,14 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   const prefix = list("prefregex");
   const fail = withEnds(list("failregex"));
   const ignore = list("ignoreregex");
+  try {
+    encodingOf(filter.logencoding);
+  } catch {
+    faults.push({
+      what: `there is no encoding "${filter.logencoding}"`,
+      fix: 'write "utf-8", "iso-8859-1", "windows-1252", …',
+    });
+  }
   const names = filter.format.split("|").map((name) => name.trim());
   for (const name of names) {
     if (!formats.some((known) => known === name)) {
@@ -274,6 +282,8 @@ export interface MatchContext {
   readonly endsQuietly: ((namesUser: boolean) => boolean) | undefined;
   /** What is being matched is known to be ASCII, so that nothing needs decoding. */
   readonly ascii: () => boolean;
+  /** Of user names and lines where it is not UTF-8 (`logencoding`). */
+  readonly encoding: TextDecoder | undefined;
 }
 
 /** "ended": a line that ends its session and nothing more; it was not matched to its end. */
@@ -401,14 +411,14 @@ function say(
     const value = match[index];
     if (value !== undefined) {
       captures ??= {};
-      captures[name] = decodeText(value);
+      captures[name] = decodeText(value, false, context.encoding);
     }
   }
   return {
     expression: candidate,
     target: host.target,
     name: host.name,
-    user: user === undefined ? undefined : decodeText(user, context.ascii()),
+    user: user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding),
     nofail: isSet(match, groups.nofail),
     forget: isSet(match, groups.forget),
     gained: isSet(match, groups.gained),

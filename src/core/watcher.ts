@@ -3,6 +3,7 @@
 // this runs for every line of a program that is ours.
 
 import { idTarget } from "./address.ts";
+import { encodingOf } from "./bytes.ts";
 import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
@@ -86,6 +87,7 @@ export class Watcher {
       timing: options.timing === true,
       gaveUp: options.gaveUp === undefined ? undefined : (expression) => options.gaveUp?.(index, expression),
       ascii: () => this.isAscii(),
+      encoding: encodingOf(this.compiled.filter.logencoding),
       endsQuietly: session?.byPid !== true || thorough ? undefined : (user) => this.endsQuietly(user),
     };
   }
@@ -417,8 +419,8 @@ export class Watcher {
       at: scan.live || scan.clamp === false ? at : Math.min(at, scan.now),
       line:
         line === undefined
-          ? decodeText(this.text.slice(this.from, this.to), this.isAscii())
-          : decodeText(line),
+          ? decodeText(this.text.slice(this.from, this.to), this.isAscii(), this.context.encoding)
+          : decodeText(line, false, this.context.encoding),
       attempts,
       regex: outcome.expression.index,
     };
