@@ -127,13 +127,15 @@ export interface Listener {
 }
 
 const server = `
-import socket, sys, threading
+import os, socket, sys, threading
 def serve(family, address, port):
     s = socket.socket(family, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     s.bind((address, port)); s.listen(64)
-    print("ready", flush=True)
+    # In one piece: whoever has counted enough of these reads no more.
+    try: os.write(1, b"ready\\n")
+    except OSError: pass
     def talk(c):
         try:
             while True:
