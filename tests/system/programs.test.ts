@@ -95,6 +95,11 @@ describe("running a program", () => {
     await programs.run(["true"]);
     const before = descriptors();
     for (let i = 0; i < 500; i++) await programs.run(["true"], { stdin: "x" });
+    // On a busy machine the last ends are told a little later.
+    for (let i = 0; i < 60 && descriptors() > before + 2; i++) {
+      Bun.gc(true);
+      await Bun.sleep(50);
+    }
     expect(descriptors()).toBeLessThanOrEqual(before + 2);
   }, 20_000);
 });
