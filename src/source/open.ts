@@ -3,7 +3,7 @@
 // /etc/shadow, or have another service's lines counted as his own.
 
 import { constants } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { FileStat, System } from "../system/index.ts";
 
 export type Opened =
@@ -14,18 +14,17 @@ export type Opened =
 export function openLog(system: System, path: string): Opened {
   const { files } = system;
   try {
-    const planted = plantedLink(system, path);
-    if (planted !== undefined) return { kind: "refused", why: planted };
-    const before = files.stat(path);
-    if (before === undefined) return { kind: "absent" };
-    if (before.kind !== "file") return { kind: "refused", why: `${path} is a ${before.kind}, not a file` };
-    const real = files.realpath(path);
-    const fd = files.open(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-    const stat = files.fstat(fd);
+    const way = follow(system, resolve(path));
+    if (way === "loop") return { kind: "refused", why: `${path} is a loop of symbolic links` };
+    const before = way === undefined ? undefined : files.stat(way.real);
+    if (way === undefined || before === undefined) return { kind: "absent" };
+    const wrong = refusal(system, path, way, before);
+    if (wrong !== undefined) return { kind: "refused", why: wrong };
+    const fd = files.open(way.real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     // Between the look and the open something else may have been put there.
-    const why =
-      stat.kind === "file" ? plantedFile(system, real, stat) : `${path} is a ${stat.kind}, not a file`;
-    if (why === undefined) return { kind: "open", fd, stat, real };
+    const stat = files.fstat(fd);
+    const why = swapped(system, fd, way.real) ?? refusal(system, path, way, stat);
+    if (why === undefined) return { kind: "open", fd, stat, real: way.real };
     files.close(fd);
     return { kind: "refused", why };
   } catch (error) {
@@ -36,17 +35,69 @@ export function openLog(system: System, path: string): Opened {
   }
 }
 
-/** A link counts as the system's own when root or the daemon's user made it, or when it leads to what its maker owns. */
-function plantedLink(system: System, path: string): string | undefined {
-  const self = process.geteuid?.() ?? 0;
-  for (let part = path; part !== "/" && part !== "."; part = dirname(part)) {
-    const link = system.files.lstat(part);
-    if (link?.kind !== "symlink" || link.uid === 0 || link.uid === self) continue;
-    const target = system.files.stat(part);
-    if (target !== undefined && target.uid !== link.uid)
-      return `${part} is a symbolic link made by user ${link.uid} to ${system.files.realpath(part)}, which belongs to user ${target.uid}; not followed`;
+/** Why what stands there is not to be read. */
+function refusal(system: System, path: string, way: Way, file: FileStat): string | undefined {
+  if (file.kind !== "file") return `${path} is a ${file.kind}, not a file`;
+  return plantedLink(path, way, file) ?? plantedFile(system, way.real, file);
+}
+
+interface Way {
+  /** The path without a symbolic link in it. */
+  readonly real: string;
+  /** Every link that was followed, wherever it stood: a link of root may lead into a directory of somebody else's. */
+  readonly links: readonly { readonly path: string; readonly uid: number }[];
+}
+
+/** As many links as the kernel follows (path_resolution(7)). */
+const mostLinks = 40;
+
+/** Goes the way itself, instead of asking for its end, in order to see who made each link. Undefined where it leads to nothing. */
+function follow({ files }: System, path: string): Way | "loop" | undefined {
+  const links: { path: string; uid: number }[] = [];
+  const ahead = path.split("/");
+  let at = "";
+  for (let part = ahead.shift(); part !== undefined; part = ahead.shift()) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") {
+      at = at.slice(0, Math.max(0, at.lastIndexOf("/")));
+      continue;
+    }
+    const here = `${at}/${part}`;
+    const stat = files.lstat(here);
+    if (stat === undefined) return undefined;
+    if (stat.kind !== "symlink") {
+      at = here;
+      continue;
+    }
+    if (links.length === mostLinks) return "loop";
+    links.push({ path: here, uid: stat.uid });
+    const to = files.readlink(here);
+    if (to.startsWith("/")) at = "";
+    ahead.unshift(...to.split("/"));
   }
-  return undefined;
+  return { real: at, links };
+}
+
+/** The kernel knows what was opened: not what was looked at when a directory on the way became a link meanwhile. */
+function swapped({ files }: System, fd: number, real: string): string | undefined {
+  let opened: string;
+  try {
+    opened = files.readlink(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined; // no /proc
+  }
+  return opened === real || opened === `${real} (deleted)`
+    ? undefined
+    : `${real} was ${opened} when it was opened; not read`;
+}
+
+/** A link counts as the system's own when root or the daemon's user made it, or when it leads to what its maker owns. */
+function plantedLink(path: string, { links, real }: Way, target: FileStat): string | undefined {
+  const self = process.geteuid?.() ?? 0;
+  const planted = links.find(({ uid }) => uid !== 0 && uid !== self && uid !== target.uid);
+  if (planted === undefined) return undefined;
+  const on = planted.path === path ? "" : ` on the way of ${path}`;
+  return `${planted.path}${on} is a symbolic link made by user ${planted.uid} to ${real}, which belongs to user ${target.uid}; not followed`;
 }
 
 /** Where anybody may put files (mode o+w), a log of somebody who is neither root, ourselves nor the directory's owner is anybody's. */

@@ -225,10 +225,25 @@ describe("a log file", () => {
       fs.chownSync(`${owned}/own.txt`, 33, 33);
       fs.symlinkSync(`${owned}/own.txt`, `${owned}/own.log`);
       fs.lchownSync(`${owned}/own.log`, 33, 33);
-      const reading = read([`${owned}/app.log`, `${owned}/logs/secret`, `${owned}/own.log`]);
+      // Root's own link leads to the user's.
+      fs.symlinkSync(`${owned}/app.log`, `${directory}/current.log`);
+      fs.symlinkSync(`loop.log`, `${directory}/loop.log`);
+      const reading = read([
+        `${owned}/app.log`,
+        `${owned}/logs/secret`,
+        `${owned}/own.log`,
+        `${directory}/current.log`,
+        `${directory}/loop.log`,
+      ]);
       await eventually("the user's own log", () => reading.lines.length === 1);
+      await eventually("the loop's refusal", () =>
+        has(reading.notices, "refused", "too many symbolic links"),
+      );
       await reading.stop();
       expect(reading.lines).toEqual(["line 0"]);
+      expect(has(reading.notices, "refused", `on the way of ${directory}/current.log is a symbolic`)).toBe(
+        true,
+      );
       expect(has(reading.notices, "refused", "app.log is a symbolic link made by user 33")).toBe(true);
       expect(has(reading.notices, "refused", "logs is a symbolic link made by user 33")).toBe(true);
     }),

@@ -37,20 +37,29 @@ export const planted: Part = {
     // The service's own directory, and one in which anybody may put files.
     chownSync(directory, 33, 33);
     chmodSync(directory, 0o777);
+    // Made under this name and then renamed: in the log's place it must never stand as root's own, not for an instant.
+    const made = join(directory, "made");
+    const roots = join(stage.lab.directory, "roots");
     const plant: Readonly<Record<string, () => void>> = {
       "a link to a file of root": () => {
-        symlinkSync(secret, log);
-        lchownSync(log, 33, 33);
+        symlinkSync(secret, made);
+        lchownSync(made, 33, 33);
       },
-      "a fifo": () => void spawnSync("mkfifo", [log]),
-      "a directory": () => mkdirSync(log),
-      "a device": () => void spawnSync("mknod", [log, "c", "1", "5"]),
-      "a link to /dev/zero": () => symlinkSync("/dev/zero", log),
+      "a link of root to such a link": () => {
+        rmSync(roots, { force: true });
+        symlinkSync(secret, roots);
+        lchownSync(roots, 33, 33);
+        symlinkSync(roots, made);
+      },
+      "a fifo": () => void spawnSync("mkfifo", [made]),
+      "a directory": () => mkdirSync(made),
+      "a device": () => void spawnSync("mknod", [made, "c", "1", "5"]),
+      "a link to /dev/zero": () => symlinkSync("/dev/zero", made),
       "a file of another user": () => {
-        writeFileSync(log, failure("198.51.100.66"));
-        chownSync(log, 4242, 4242);
+        writeFileSync(made, failure("198.51.100.66"));
+        chownSync(made, 4242, 4242);
       },
-      "a link to itself": () => symlinkSync(log, log),
+      "a link to itself": () => symlinkSync(log, made),
     };
     try {
       writeFileSync(log, "");
@@ -64,6 +73,7 @@ export const planted: Part = {
           writeFileSync(secret, failure("198.51.100.66").repeat(5));
           renameSync(log, `${log}.1`);
           put();
+          renameSync(made, log);
           appendFileSync(stage.log, failure(stranger(n)).repeat(3));
           await until(`sshd bans beside ${what}`, () => isBanned(daemon, stranger(n)), 2000).catch(
             (error: Error) => wrong.say(error.message),
@@ -83,8 +93,9 @@ export const planted: Part = {
             daemon.f2b("unban", "198.51.100.66");
           }
           rmSync(log, { recursive: true, force: true });
-          writeFileSync(log, failure(stranger(n)));
-          chownSync(log, 33, 33);
+          writeFileSync(made, failure(stranger(n)));
+          chownSync(made, 33, 33);
+          renameSync(made, log);
           await until(
             `the real log is read again after ${what}`,
             () => isBanned(daemon, stranger(n)),
