@@ -96,8 +96,7 @@ function plantedLink(path: string, { links, real }: Way, target: FileStat): stri
   const self = process.geteuid?.() ?? 0;
   const planted = links.find(({ uid }) => uid !== 0 && uid !== self && uid !== target.uid);
   if (planted === undefined) return undefined;
-  const on = planted.path === path ? "" : ` on the way of ${path}`;
-  return `${planted.path}${on} is a symbolic link made by user ${planted.uid} to ${real}, which belongs to user ${target.uid}; not followed`;
+  return `${planted.path} is a symbolic link made by user ${planted.uid} to ${real}, which belongs to user ${target.uid}; ${path} is not read`;
 }
 
 /** Where anybody may put files (mode o+w), a log of somebody who is neither root, ourselves nor the directory's owner is anybody's. */

@@ -236,16 +236,16 @@ describe("a log file", () => {
         `${directory}/loop.log`,
       ]);
       await eventually("the user's own log", () => reading.lines.length === 1);
-      await eventually("the loop's refusal", () =>
-        has(reading.notices, "refused", "too many symbolic links"),
+      await eventually("every refusal", () =>
+        [
+          "app.log is a symbolic link made by user 33",
+          "logs is a symbolic link made by user 33",
+          `${directory}/current.log is not read`,
+          "too many symbolic links",
+        ].every((text) => has(reading.notices, "refused", text)),
       );
       await reading.stop();
       expect(reading.lines).toEqual(["line 0"]);
-      expect(has(reading.notices, "refused", `on the way of ${directory}/current.log is a symbolic`)).toBe(
-        true,
-      );
-      expect(has(reading.notices, "refused", "app.log is a symbolic link made by user 33")).toBe(true);
-      expect(has(reading.notices, "refused", "logs is a symbolic link made by user 33")).toBe(true);
     }),
   );
 
