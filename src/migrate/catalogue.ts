@@ -30,5 +30,6 @@ export function createCatalogue(texts: ReadonlyMap<string, string> = bundledJail
     modes: (name) => keys(name, "modes"),
     parameters: (name) => keys(name, "parameters"),
     settings: (name) => Object.keys(table(name)),
+    ownBans: (name) => table(name).backend === "events",
   };
 }

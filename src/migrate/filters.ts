@@ -18,6 +18,8 @@ export interface Catalogue {
   parameters(name: string): readonly string[];
   /** Keys its jail file sets, which therefore hold before [defaults]. */
   settings(name: string): readonly string[];
+  /** Whether it listens to f2b's own bans. */
+  ownBans(name: string): boolean;
 }
 
 export type NewFilter =

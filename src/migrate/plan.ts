@@ -98,7 +98,8 @@ function planJail(
   }
   if (filterName !== undefined && filterName !== jail.name)
     settings.set("filter", { value: filterName, ...placed(jail.filter?.at) });
-  planSources(task, options.installation, file !== undefined);
+  const listens = file === undefined && filterName !== undefined && options.catalogue.ownBans(filterName);
+  if (!planOwnBans(task, options.installation, listens)) planSources(task, file !== undefined);
   planPolicy(task);
   planIgnore(task);
   planActions(task, actions, notify);
@@ -133,16 +134,36 @@ function nameFile(
 
 // --------------------------------------------------------------------------------------------------------------- sources
 
-function planSources(task: Task, installation: OldInstallation, own: boolean): void {
+/**
+ * What read fail2ban's own log, in a file or in the journal, reads f2b's own bans: that log ends with fail2ban. A log of another
+ * host stays what it is. `listens`: the filter is one for that log. False: it is no such jail.
+ */
+function planOwnBans(
+  { jail, settings, notes }: Task,
+  installation: OldInstallation,
+  listens: boolean,
+): boolean {
+  const target = installation.daemon.get("logtarget")?.text ?? usualLog;
+  const journal = jail.backend.name.toLowerCase() === "systemd";
+  const own = journal
+    ? listens ||
+      (jail.journalmatch.length > 0 && jail.journalmatch.every((words) => words.includes(usualUnit)))
+    : jail.logpath.length > 0 &&
+      jail.logpath.every(({ path }) => path === target || (listens && path === usualLog));
+  if (!own) return false;
+  const at = (journal ? jail.option("backend") : jail.logpath[0])?.at;
+  settings.set("backend", { value: "events", ...placed(at) });
+  notes.push({ text: "it reads f2b's own bans instead of fail2ban's log", at: at ?? jail.at });
+  return true;
+}
+
+const usualLog = "/var/log/fail2ban.log";
+const usualUnit = "_SYSTEMD_UNIT=fail2ban.service";
+
+function planSources(task: Task, own: boolean): void {
   const { jail, settings, notes, faults } = task;
   const backend = jail.backend.name.toLowerCase();
   const at = jail.option("backend")?.at;
-  const ownLog = installation.daemon.get("logtarget")?.text ?? "/var/log/fail2ban.log";
-  if (backend !== "systemd" && jail.logpath.length > 0 && jail.logpath.every((log) => log.path === ownLog)) {
-    settings.set("backend", { value: "events", ...placed(jail.logpath[0]?.at) });
-    notes.push({ text: "it reads f2b's own bans instead of fail2ban's log", at: jail.logpath[0]!.at });
-    return;
-  }
   if (backend === "systemd") {
     settings.set("backend", { value: "systemd", ...placed(at) });
     for (const key of jail.backend.args.keys()) {

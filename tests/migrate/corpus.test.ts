@@ -52,7 +52,13 @@ const made = mkdtempSync(join(tmpdir(), "f2b-corpus-"));
 afterAll(() => rmSync(made, { recursive: true, force: true }));
 
 /** Nothing is ours: every filter is translated. */
-const noCatalogue = { has: () => false, modes: () => [], parameters: () => [], settings: () => [] };
+const noCatalogue = {
+  has: () => false,
+  modes: () => [],
+  parameters: () => [],
+  settings: () => [],
+  ownBans: () => false,
+};
 
 function jailsWith(argument: string, only?: ReadonlySet<string>): readonly OldJail[] {
   const directory = join(made, argument.replace(/\W/g, "_") || "plain");

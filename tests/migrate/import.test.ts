@@ -185,6 +185,28 @@ describe("what the fixtures are about", () => {
     },
   );
 
+  withFail2ban("recidive listens to f2b wherever fail2ban wrote its own log", async () => {
+    for (const text of [
+      "[DEFAULT]\nbackend = systemd\n",
+      "[Definition]\nlogtarget = SYSLOG\n",
+      "[recidive]\nbackend = systemd\nfilter = recidive[_jailname=again]\n",
+    ]) {
+      const directory = laidOver("recidive");
+      const file = text.startsWith("[Definition]") ? "fail2ban.local" : "jail.local";
+      writeFileSync(join(directory, file), text);
+      const { jails, report } = await imported(directory);
+      expect([text, jails.get("recidive")?.backend]).toEqual([text, "events"]);
+      expect(report.jails.find((jail) => jail.name === "recidive")?.faults).toEqual([]);
+    }
+  });
+
+  withFail2ban("a log of another host's fail2ban stays a log", async () => {
+    const directory = laidOver("recidive");
+    writeFileSync(join(directory, "jail.local"), "[recidive]\nlogpath = /srv/web2/fail2ban.log\n");
+    const { jails } = await imported(directory);
+    expect(jails.get("recidive")).toMatchObject({ backend: "auto", logpath: ["/srv/web2/fail2ban.log"] });
+  });
+
   withFail2ban(
     "nextcloud: the translated filter finds the failed login in the real log and keeps it as a sample",
     async () => {
