@@ -56,15 +56,38 @@ export function makePlan(options: PlanOptions): Plan {
   const files = new Map<string, FilterFile>();
   const daemonNotes: Note[] = [];
   const jails = options.installation.jails.map((jail) => planJail(jail, options, notify, files));
+  const faults = shared(jails.map((jail) => jail.faults));
+  const notes = shared(jails.map((jail) => jail.notes));
   return {
-    jails,
+    jails: jails.map((jail) => ({
+      ...jail,
+      faults: without(jail.faults, faults),
+      notes: without(jail.notes, notes),
+    })),
     notify,
     daemon: planDaemon(options.installation, daemonNotes),
     files,
-    notes: daemonNotes,
-    faults: options.installation.faults,
+    notes: [...daemonNotes, ...notes.values()],
+    faults: [...options.installation.faults, ...faults.values()],
   };
 }
+
+/** What several jails have from one line, of [DEFAULT] as a rule, is said once and of none of them. */
+function shared<T extends { readonly at?: Place }>(lists: readonly (readonly T[])[]): ReadonlyMap<string, T> {
+  const seen = new Map<string, { readonly one: T; times: number }>();
+  for (const list of lists)
+    for (const [key, one] of new Map(list.map((some) => [JSON.stringify(some), some]))) {
+      const before = seen.get(key);
+      if (before === undefined) seen.set(key, { one, times: 1 });
+      else before.times++;
+    }
+  return new Map(
+    [...seen].flatMap(([key, { one, times }]) => (times > 1 && one.at !== undefined ? [[key, one]] : [])),
+  );
+}
+
+const without = <T>(list: readonly T[], told: ReadonlyMap<string, T>): T[] =>
+  list.filter((one) => !told.has(JSON.stringify(one)));
 
 function planJail(
   jail: OldJail,

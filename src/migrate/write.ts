@@ -2,7 +2,7 @@
 // where things come from and what could not be carried over.
 
 import { commonKeys } from "../config/schema.ts";
-import type { Place } from "../core/domain.ts";
+import type { Fault, Place } from "../core/domain.ts";
 import type { Catalogue, FilterFile } from "./filters.ts";
 import type { Plan, PlannedJail, Setting } from "./plan.ts";
 import type { JailSample } from "./samples.ts";
@@ -97,9 +97,9 @@ function mainFile(plan: Plan, options: WriteOptions): string {
   const { directory } = options;
   const lines = head(directory);
   const common = commonSettings(plan);
-  for (const fault of plan.faults)
-    lines.push(tomlComment(`NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}`));
-  if (plan.faults.length > 0) lines.push("");
+  for (const fault of plan.faults) lines.push(tomlComment(notCarriedOver(fault, directory)));
+  for (const note of plan.notes) lines.push(tomlComment(`differs: ${note.text}${where(note.at, directory)}`));
+  if (plan.faults.length + plan.notes.length > 0) lines.push("");
   if (plan.daemon.size > 0) {
     lines.push("[daemon]");
     for (const [key, setting] of plan.daemon) lines.push(entry(key, setting, directory));
@@ -119,15 +119,13 @@ function mainFile(plan: Plan, options: WriteOptions): string {
   return `${lines.join("\n").replace(/\n+$/, "")}\n`;
 }
 
+const notCarriedOver = ({ what, fix, at }: Fault, directory: string): string =>
+  `NOT CARRIED OVER: ${what}${where(at, directory)}${fix === undefined ? "" : `: ${fix}`}`;
+
 function jailTable(jail: PlannedJail, common: ReadonlyMap<string, Setting>, options: WriteOptions): string[] {
   const { directory, catalogue } = options;
   const lines: string[] = [];
-  for (const fault of jail.faults)
-    lines.push(
-      tomlComment(
-        `NOT CARRIED OVER: ${fault.what}${where(fault.at, directory)}${fault.fix === undefined ? "" : `: ${fault.fix}`}`,
-      ),
-    );
+  for (const fault of jail.faults) lines.push(tomlComment(notCarriedOver(fault, directory)));
   for (const note of jail.notes) lines.push(tomlComment(`differs: ${note.text}${where(note.at, directory)}`));
   if (!jail.runs) {
     // Without a filter it is no jail yet; what is known of it waits here.

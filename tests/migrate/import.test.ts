@@ -200,6 +200,17 @@ describe("what the fixtures are about", () => {
     }
   });
 
+  withFail2ban("what all jails have from one line of [DEFAULT] is said once", async () => {
+    const directory = laidOver("recidive");
+    writeFileSync(join(directory, "jail.local"), "[DEFAULT]\nignoreip = 192.0.2.1 # office\n");
+    const { code, out } = await run([directory], { "dry-run": true });
+    expect(out.match(/# office/g)).toHaveLength(1);
+    expect(out).toContain(
+      "NOT CARRIED OVER jail.local:2: ignoreip holds words that are no addresses: # office",
+    );
+    expect(code).toBe(1);
+  });
+
   withFail2ban("a log of another host's fail2ban stays a log", async () => {
     const directory = laidOver("recidive");
     writeFileSync(join(directory, "jail.local"), "[recidive]\nlogpath = /srv/web2/fail2ban.log\n");
@@ -267,7 +278,8 @@ describe("what the fixtures are about", () => {
     const { jails, report } = await imported(laidOver("ignore-comments"));
     expect(jails.get("sshd")!.ignore.ignoreip).toEqual(["127.0.0.1/8", "::1", "192.0.2.7", "192.0.2.8"]);
     const faults = report.jails.find((jail) => jail.name === "sshd")!.faults;
-    expect(faults.map((fault) => fault.at)).toEqual(["jail.local:4", "jail.local:3"]);
+    expect(faults.map((fault) => fault.at)).toEqual(["jail.local:4"]);
+    expect(report.faults.map((fault) => fault.at)).toEqual(["jail.local:3"]);
   });
 
   withFail2ban("layers: an added line stays an addition to f2b's own filter", async () => {
