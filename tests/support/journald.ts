@@ -33,6 +33,8 @@ export async function startJournald(): Promise<Journald> {
   mkdirSync("/run/log/journal", { recursive: true });
   const child: Subprocess = Bun.spawn([daemon ?? "", namespace], { stdout: "ignore", stderr: "ignore" });
   await eventually("journald's sockets", () => existsSync(`${run}/socket`) && existsSync(`${run}/dev-log`));
+  // A journalctl that is started before there is a journal may miss its making.
+  await eventually("its journal", () => journalsOf(namespace).some((directory) => holdsJournal(directory)));
   return {
     namespace,
     socket: `${run}/socket`,
@@ -41,12 +43,17 @@ export async function startJournald(): Promise<Journald> {
       child.kill("SIGKILL");
       await child.exited;
       rmSync(run, { recursive: true, force: true });
-      for (const base of ["/run/log/journal", "/var/log/journal"]) {
-        if (!existsSync(base)) continue;
-        for (const name of readdirSync(base)) {
-          if (name.endsWith(`.${namespace}`)) rmSync(`${base}/${name}`, { recursive: true, force: true });
-        }
-      }
+      for (const directory of journalsOf(namespace)) rmSync(directory, { recursive: true, force: true });
     },
   };
 }
+
+const journalsOf = (namespace: string): readonly string[] =>
+  ["/run/log/journal", "/var/log/journal"].filter(existsSync).flatMap((base) =>
+    readdirSync(base)
+      .filter((name) => name.endsWith(`.${namespace}`))
+      .map((name) => `${base}/${name}`),
+  );
+
+const holdsJournal = (directory: string): boolean =>
+  readdirSync(directory).some((name) => name.endsWith(".journal"));
