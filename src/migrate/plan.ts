@@ -393,7 +393,7 @@ function planIgnore(task: Task): void {
     settings.set("ignoreself", { value: false, at: ignoreself.at });
   planIgnoreip(task);
   const command = jail.option("ignorecommand");
-  if (command !== undefined && command.text.trim() !== "") {
+  if (command !== undefined && command.text.trim() !== "" && !command.text.includes("%(")) {
     const converted = toEnvironment(command.text.trim(), ignoreVariables, {});
     for (const tag of converted.unknown) {
       faults.push({
@@ -500,7 +500,9 @@ function planActions(
   const port = [...ports].join(",");
   const own = jail.option("port");
   if (ports.has("all")) settings.set("port", { value: "all", ...placed(own?.at) });
-  else if (port !== "") settings.set("port", { value: portValue(port), ...placed(own?.at) });
+  else if (/%\(/.test(port + (own?.text ?? ""))) {
+    // Told already; the service's own ports hold then, instead of a configuration that cannot be loaded.
+  } else if (port !== "") settings.set("port", { value: portValue(port), ...placed(own?.at) });
   else if (own !== undefined && own.text !== "")
     settings.set("port", { value: portValue(own.text.replaceAll(":", "-")), at: own.at });
   if (protocols.size > 0)

@@ -178,6 +178,8 @@ function resolveJail(task: JailTask): OldJail {
   const actions = resolveActions(task, option("action"), faults);
   faults.push(...(definition?.faults ?? []));
   for (const action of actions) faults.push(...action.definition.faults);
+  // Read once here, so that a reference to nothing in them is told like any other.
+  for (const key of settled) option(key);
   return {
     name,
     at: task.at,
@@ -198,6 +200,25 @@ function resolveJail(task: JailTask): OldJail {
     faults: dedupe(faults),
   };
 }
+
+/** Options whose values become settings later. */
+const settled = [
+  "maxretry",
+  "maxmatches",
+  "findtime",
+  "bantime",
+  ...["increment", "factor", "formula", "multipliers", "maxtime", "rndtime", "overalljails"].map(
+    (key) => `bantime.${key}`,
+  ),
+  "ignoreself",
+  "ignoreip",
+  "ignorecommand",
+  "ignorecache",
+  "port",
+  "protocol",
+  "logencoding",
+  "logtimezone",
+];
 
 function resolveFilter(
   task: JailTask,

@@ -84,10 +84,19 @@ export function timeText(text: string, forever: boolean): string | undefined {
 }
 
 /** Our curve for a `bantime.formula`; undefined when it is none that we have. */
-export function formulaName(formula: string): "double" | "constant" | "linear" | undefined {
+export function formulaName(formula: string): "double" | "constant" | "linear" | "exponential" | undefined {
   const plain = formula.replace(/\s+/g, "").replace(/#.*$/, "");
   if (/^ban\.Time\*\(1<<\(ban\.Countifban\.Count<20else20\)\)(?:\*banFactor)?$/.test(plain)) return "double";
   if (/^ban\.Time(?:\*banFactor)?$/.test(plain)) return "constant";
   if (/^ban\.Time\*(?:\(ban\.Count\+1\)|\(1\+ban\.Count\))(?:\*banFactor)?$/.test(plain)) return "linear";
+  // As jail.conf proposes it; the second says the same.
+  if (
+    /^ban\.Time\*math\.exp\(float\(ban\.Count\+1(?:\.0)?\)\*banFactor\)\/math\.exp\(1\*banFactor\)$/.test(
+      plain,
+    )
+  )
+    return "exponential";
+  if (/^ban\.Time\*math\.exp\((?:float\(ban\.Count\)|ban\.Count)\*banFactor\)$/.test(plain))
+    return "exponential";
   return undefined;
 }

@@ -173,17 +173,33 @@ describe("what the fixtures are about", () => {
   });
 
   withFail2ban(
-    "recidive reads f2b's own bans on all ports; a formula that is a program is told",
+    "recidive reads f2b's own bans on all ports; fail2ban's documented formulas have names, a program is told",
     async () => {
-      const { jails, report } = await imported(laidOver("recidive"));
+      const directory = laidOver("recidive");
+      const program = "[monit]\nbantime.multipliers =\nbantime.formula = ban.Time * ban.Count**2\n";
+      writeFileSync(join(directory, "jail.d/20-program.local"), program);
+      const { jails, report } = await imported(directory);
       expect(jails.get("recidive")).toMatchObject({ backend: "events", port: "all", maxretry: 3 });
-      const dropbear = report.jails.find((jail) => jail.name === "dropbear")!;
-      expect(dropbear.faults.map((fault) => fault.what).join()).toContain("bantime.formula");
-      expect(dropbear.faults.find((fault) => fault.what.includes("formula"))?.at).toBe(
-        "jail.d/10-increments.local:22",
-      );
+      expect(jails.get("dropbear")?.bantime.formula).toBe("exponential");
+      const faults = (name: string) => report.jails.find((jail) => jail.name === name)!.faults;
+      expect(faults("dropbear")).toEqual([]);
+      expect(faults("monit")).toMatchObject([
+        { what: expect.stringContaining("bantime.formula"), at: "jail.d/20-program.local:3" },
+      ]);
     },
   );
+
+  withFail2ban("a reference to nothing is told in whatever option it stands", async () => {
+    const directory = laidOver("recidive");
+    const text = "[sshd]\nignorecommand = %(scripts)s/mine <ip>\nport = %(sshports)s\n";
+    writeFileSync(join(directory, "jail.d/20-nothing.local"), text);
+    const { report, jails } = await imported(directory);
+    expect(jails.get("sshd")?.port).toEqual([{ from: 22, to: 22 }]);
+    expect(report.jails.find((jail) => jail.name === "sshd")!.faults).toMatchObject([
+      { what: expect.stringContaining("%(sshports)s"), at: "jail.d/20-nothing.local:3" },
+      { what: expect.stringContaining("%(scripts)s"), at: "jail.d/20-nothing.local:2" },
+    ]);
+  });
 
   withFail2ban("recidive listens to f2b wherever fail2ban wrote its own log", async () => {
     for (const text of [

@@ -29,10 +29,11 @@ describe("times as fail2ban reads them", () => {
     expect(timeText("-1", false)).toBeUndefined();
     expect(timeText("90m", false)).toBe("1h 30m");
   });
-  test("the formula everybody has is the doubling one, a program is none of ours", () => {
+  test("the formulas that everybody has are known by name, a program is none of ours", () => {
     expect(formulaName("ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor")).toBe("double");
-    expect(
-      formulaName("ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)"),
-    ).toBeUndefined();
+    expect(formulaName("ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)")).toBe(
+      "exponential",
+    );
+    expect(formulaName("ban.Time * math.exp(ban.Count)")).toBeUndefined();
   });
 });
