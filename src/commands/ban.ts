@@ -123,6 +123,19 @@ A network lifts every ban inside it. Exit code 1: nobody was banned under what y
       call.err("f2b: whom?\n  f2b unban IP… | f2b unban --all [--jail JAIL]\n");
       return Promise.resolve(exits.usage);
     }
+    if (all && call.words.length > 0) {
+      call.err(
+        `f2b: ${visible(call.words.join(" "))}, or everybody?\n  fix: leave out --all (one jail only: --jail JAIL; without it the ban is lifted in every jail)\n`,
+      );
+      return Promise.resolve(exits.usage);
+    }
+    const [first = "", ...rest] = call.words;
+    if (rest.length > 0 && parseTarget(first) === undefined && /^[a-z]/i.test(first)) {
+      call.err(
+        `f2b: "${visible(first)}" is no IP address or network\n  fix: in one jail only: f2b unban ${visible(rest.join(" "))} --jail ${visible(first)}\n`,
+      );
+      return Promise.resolve(exits.usage);
+    }
     return show<{ unbanned: readonly { jail: string; target: string }[]; absent: readonly string[] }>(
       call,
       "POST",

@@ -9,13 +9,19 @@ export type Asked =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly exit: number };
 
-/** The socket to use: -s, else the configuration's when -c is given, else the default. */
-export async function socketOf(call: Call): Promise<string> {
+/**
+ * The socket to use: -s, else the configuration's when -c is given, else the default. Undefined, and told, where that configuration
+ * does not say: the answer of another daemon than the one that was meant would mislead.
+ */
+export async function socketOf(call: Call): Promise<string | undefined> {
   if (call.socket !== undefined) return call.socket;
   if (call.config === undefined) return defaultSocket;
-  const { loadConfig } = await import("../config/index.ts");
+  const { faultText, loadConfig } = await import("../config/index.ts");
   const loaded = loadConfig({ path: call.config, system: call.system });
-  return loaded.ok ? loaded.value.daemon.socket : defaultSocket;
+  if (loaded.ok) return loaded.value.daemon.socket;
+  for (const fault of loaded.faults) call.err(faultText(fault, () => undefined));
+  call.err("f2b: so it is not known which daemon is meant\n  fix: name its socket: -s /run/f2b/f2b.sock\n");
+  return undefined;
 }
 
 /** Opens a request; undefined with the reason told on stderr when the daemon cannot be reached. */
@@ -27,6 +33,7 @@ export async function reach(
   signal?: AbortSignal,
 ): Promise<Response | undefined> {
   const socket = await socketOf(call);
+  if (socket === undefined) return undefined;
   try {
     return await fetch(`http://f2b${path}`, {
       unix: socket,
@@ -68,7 +75,7 @@ export async function ask(call: Call, method: "GET" | "POST", path: string, body
   if (call.json) call.out(`${JSON.stringify(value)}\n`);
   const fault = (value as { fault?: { what?: string; why?: string; fix?: string } }).fault ?? {};
   call.err(`f2b: ${visible(fault.what ?? `the daemon answered ${response.status}`)}\n`);
-  if (fault.why !== undefined) call.err(`  why: ${visible(fault.why)}\n`);
+  if (fault.why !== undefined) call.err(`  why: ${fault.why.split("\n").map(visible).join("\n")}\n`);
   if (fault.fix !== undefined) call.err(`  fix: ${visible(fault.fix)}\n`);
   return {
     ok: false,

@@ -1,7 +1,7 @@
 // f2b config: what is in force and where it comes from, what can be written, whether a file is sound. Works without a daemon.
 
 import { spawnSync } from "node:child_process";
-import { bundledText } from "../config/bundled.ts";
+import { bundledJails, bundledText } from "../config/bundled.ts";
 import { checkConfig } from "../config/check.ts";
 import { type Config, defaultPath, faultText, loadConfig } from "../config/index.ts";
 import { defaultFile, jsonSchema, reference, referenceText } from "../config/reference.ts";
@@ -36,6 +36,7 @@ export const config: Command = {
     "f2b config edit [FILE]",
     "f2b config schema",
   ],
+  most: 2,
   options: [],
   completes: [Object.keys(parts), "jail"],
   help: `
@@ -117,6 +118,14 @@ function show(call: Call, [name]: readonly string[]): number {
     return exits.fine;
   }
   const resolved = config.resolver.jail(name);
+  const written = [...config.jails, ...config.broken].map((jail): string => jail.name);
+  if (!resolved.ok && !written.includes(name)) {
+    const near = suggest(name, [...written, ...bundledJails().keys()]);
+    call.err(
+      `f2b: there is no jail "${visible(name)}"\n  fix: ${near === undefined ? "f2b jails lists the services that are known" : `did you mean ${near}?`}\n`,
+    );
+    return exits.no;
+  }
   if (!resolved.ok) {
     if (call.json) call.out(`${JSON.stringify({ ok: false, errors: resolved.faults }, null, 2)}\n`);
     else say(call, resolved.faults);

@@ -10,6 +10,7 @@ export const ping: Command = {
   name: "ping",
   summary: "does the daemon answer?",
   usage: ["f2b ping"],
+  most: 0,
   options: [],
   run: (call) => show(call, "GET", "/ping", undefined, () => call.out("pong\n")),
   routes: { "GET /ping": () => ({ json: { pong: true } }) },
@@ -19,6 +20,7 @@ export const version: Command = {
   name: "version",
   summary: "the version of this program and of the running daemon",
   usage: ["f2b version"],
+  most: 0,
   options: [],
   async run(call) {
     // The program's own version is an answer also where no daemon runs.
@@ -42,6 +44,7 @@ export const stop: Command = {
   name: "stop",
   summary: "stop a jail; without a name, the daemon",
   usage: ["f2b stop", "f2b stop JAIL [--unban]"],
+  most: 1,
   options: [{ name: "unban", summary: "also lift the bans (of the jail, or of all)" }],
   completes: ["jail"],
   help: `
@@ -75,6 +78,7 @@ export const start: Command = {
   name: "start",
   summary: "start a stopped jail",
   usage: ["f2b start JAIL"],
+  most: 1,
   options: [],
   completes: ["jail"],
   run(call) {
@@ -107,6 +111,7 @@ export const restart: Command = {
   name: "restart",
   summary: "stop and start a jail: counters begin anew, bans stay",
   usage: ["f2b restart JAIL [--unban]"],
+  most: 1,
   options: [{ name: "unban", summary: "also lift its bans" }],
   completes: ["jail"],
   async run(call) {
@@ -135,6 +140,7 @@ export const reload: Command = {
   name: "reload",
   summary: "read the configuration again and apply what changed",
   usage: ["f2b reload", "f2b reload JAIL"],
+  most: 1,
   options: [],
   completes: ["jail"],
   help: `
@@ -170,6 +176,7 @@ export const flushlogs: Command = {
   name: "flushlogs",
   summary: "reopen the daemon's own log file (for logrotate)",
   usage: ["f2b flushlogs"],
+  most: 0,
   options: [],
   run: (call) => show(call, "POST", "/flushlogs", {}, () => call.out("reopened\n")),
   routes: {
@@ -185,6 +192,7 @@ export const healthz: Command = {
   summary:
     "for monitoring: exit code 0 when everything works, 1 when something does not, 69 when the daemon is down",
   usage: ["f2b healthz"],
+  most: 0,
   options: [],
   run(call) {
     return show<{ healthy: boolean; problems: readonly string[] }>(

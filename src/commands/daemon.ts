@@ -19,6 +19,7 @@ export const daemon: Command = {
   name: "daemon",
   summary: "watch and ban, in the foreground; what the service runs",
   usage: ["f2b daemon [-c FILE] [--dry-run] [--loglevel LEVEL]"],
+  most: 0,
   options: [
     { name: "dry-run", summary: "decide and print, but touch no firewall" },
     { name: "loglevel", value: "LEVEL", summary: "critical, error, warning, notice, info, debug or trace" },

@@ -1,6 +1,6 @@
 // f2b doctor: what is wrong with a configuration, or with this machine as f2b sees it, and how to mend it.
 
-import { suggest, visible } from "../core/text.ts";
+import { visible } from "../core/text.ts";
 import { lineReader, lint } from "../doctor/files.ts";
 import { catalogue, type Finding } from "../doctor/index.ts";
 import { explain, findingsText, listing, sumsOf, sumsText } from "../doctor/print.ts";
@@ -15,6 +15,7 @@ export const doctor: Command = {
     "f2b doctor --explain F2B012",
     "f2b doctor --list",
   ],
+  most: 1,
   options: [
     { name: "strict", summary: "exit code 1 when there are warnings" },
     { name: "fix", summary: "mend what can be mended safely, and say what was done" },
@@ -36,6 +37,10 @@ Exit code 78: there are errors. 1: there are warnings, with --strict. 0 otherwis
       call.out(call.json ? `${JSON.stringify(catalogue, null, 2)}\n` : listing());
       return exits.fine;
     }
+    const strange = [...ids(call.flags.only), ...ids(call.flags.skip)].find(
+      (one) => !Object.hasOwn(catalogue, one),
+    );
+    if (strange !== undefined) return unknown(call, strange);
     const [file] = call.words;
     if (file !== undefined) {
       return mending(call, async () => {
@@ -52,17 +57,16 @@ Exit code 78: there are errors. 1: there are warnings, with --strict. 0 otherwis
 function explaining(call: Call, given: string): number {
   const id = given.toUpperCase().replace(/^(?:F2B)?/, "F2B");
   const text = explain(id);
-  if (text === undefined) {
-    const near = suggest(id, Object.keys(catalogue));
-    call.err(
-      `f2b: there is no finding ${visible(given)}\n  fix: ${near === undefined ? "f2b doctor --list shows all" : `did you mean ${near}?`}\n`,
-    );
-    return exits.usage;
-  }
+  if (text === undefined) return unknown(call, given);
   call.out(
     call.json ? `${JSON.stringify({ id, ...catalogue[id as keyof typeof catalogue] }, null, 2)}\n` : text,
   );
   return exits.fine;
+}
+
+function unknown(call: Call, given: string): number {
+  call.err(`f2b: there is no finding ${visible(given)}\n  fix: f2b doctor --list shows all\n`);
+  return exits.usage;
 }
 
 const ids = (value: unknown): readonly string[] =>

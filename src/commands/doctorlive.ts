@@ -29,7 +29,7 @@ const days = 3;
 export async function examine(call: Call): Promise<Examined> {
   const { findings, files, config } = lint(call.system, call.config, { saved: true });
   // Without a configuration that can be loaded the built-in one still says what to look at.
-  const looked = config ?? fallback(call);
+  const looked = config ?? fallback(call, files);
   const live = looked === undefined ? [] : checkLive(await facts(call, looked));
   return {
     findings: select(call, sortFindings([...findings, ...live])),
@@ -38,12 +38,12 @@ export async function examine(call: Call): Promise<Examined> {
   };
 }
 
-function fallback(call: Call): Config | undefined {
+function fallback(call: Call, files: readonly string[]): Config | undefined {
   // A path beside which there is nothing.
   const path = "/dev/null/f2b.toml";
   const texts = new Map([[path, builtIn.text]]);
   const loaded = loadConfig({ system: call.system, reader: undefined, saved: false, path, texts });
-  return loaded.ok ? loaded.value : undefined;
+  return loaded.ok ? { ...loaded.value, files } : undefined;
 }
 
 async function facts(call: Call, config: Config) {

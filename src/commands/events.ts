@@ -1,28 +1,49 @@
 // f2b events --follow: what happens as it happens, one JSON object a line.
 
-import { visible } from "../core/text.ts";
+import { suggest, visible } from "../core/text.ts";
 import type { DaemonEvent } from "../daemon/events.ts";
 import { reach } from "./client.ts";
 import { type Command, exits } from "./index.ts";
+
+const kinds: readonly DaemonEvent["kind"][] = [
+  "failure",
+  "ban",
+  "unban",
+  "source",
+  "enforcement",
+  "jail",
+  "health",
+  "campaign",
+];
 
 export const events: Command = {
   name: "events",
   summary: "failures, bans and unbans as they happen",
   usage: ["f2b events [--follow] [--json]"],
+  most: 0,
   options: [
     { name: "follow", short: "f", summary: "until interrupted (the default; kept for those who type it)" },
     {
       name: "kind",
       value: "KIND",
       many: true,
-      summary: "only failure, ban, unban, source, enforcement, jail, health, campaign",
+      summary: `only ${kinds.join(", ")}`,
     },
   ],
   async run(call) {
+    const asked = Array.isArray(call.flags.kind) ? (call.flags.kind as readonly string[]) : [];
+    const names = asked.flatMap((one) => one.split(","));
+    const strange = names.find((one) => !kinds.some((kind) => kind === one));
+    if (strange !== undefined) {
+      const meant = suggest(strange, kinds);
+      call.err(
+        `f2b: there is no kind of event "${visible(strange)}"\n  fix: ${meant === undefined ? `one of ${kinds.join(", ")}` : `did you mean ${meant}?`}\n`,
+      );
+      return exits.usage;
+    }
     const response = await reach(call, "GET", "/events");
     if (response === undefined) return exits.unavailable;
-    const kinds = call.flags.kind;
-    const wanted = Array.isArray(kinds) ? new Set<string>(kinds) : undefined;
+    const wanted = names.length > 0 ? new Set<string>(names) : undefined;
     let rest = "";
     const decoder = new TextDecoder();
     for await (const chunk of response.body ?? []) {

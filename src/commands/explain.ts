@@ -11,26 +11,33 @@ import { rows } from "./print.ts";
 export const explain: Command = {
   name: "explain",
   summary: "is this address banned, by which lines, until when; if not, why not",
-  usage: ["f2b explain IP"],
+  usage: ["f2b explain IP…"],
   options: [],
   completes: ["banned"],
   help: `
 Goes through every gate: is a jail running for the log, has the address failed there, how often inside findtime, is it on an ignore
-list, would the last gate refuse it, is it banned, does the firewall hold it, has it been seen since. Exit code 1: it is not banned.`,
-  run(call) {
-    const [target] = call.words;
-    if (target === undefined) {
+list, would the last gate refuse it, is it banned, does the firewall hold it, has it been seen since. Exit code 1: it is not banned; of several, one
+is not (with --json one object after the other).`,
+  async run(call) {
+    if (call.words.length === 0) {
       call.err("f2b: which address?\n  f2b explain IP\n");
-      return Promise.resolve(exits.usage);
+      return exits.usage;
     }
-    return show<Explanation>(
-      call,
-      "GET",
-      `/explain?target=${encodeURIComponent(target)}`,
-      undefined,
-      (value) => print(call, value),
-      (value) => (value.jails.some((jail) => jail.ban !== undefined) ? exits.fine : exits.no),
-    );
+    let code: number = exits.fine;
+    for (const [i, target] of call.words.entries()) {
+      if (i > 0 && !call.json) call.out("\n");
+      const one = await show<Explanation>(
+        call,
+        "GET",
+        `/explain?target=${encodeURIComponent(target)}`,
+        undefined,
+        (value) => print(call, value),
+        (value) => (value.jails.some((jail) => jail.ban !== undefined) ? exits.fine : exits.no),
+      );
+      code = Math.max(code, one);
+      if (one > exits.no) break;
+    }
+    return code;
   },
   routes: {
     "GET /explain": async ({ query }, daemon) => {

@@ -11,6 +11,8 @@ export interface Command {
   /** Lines such as "f2b ban JAIL IP… [--for 1h]". */
   readonly usage: readonly string[];
   readonly options: readonly Option[];
+  /** How many words it takes at most; undefined: any number. One too many is a mistake, and not passed over. */
+  readonly most?: number;
   /** Longer text and examples for `f2b help NAME`. */
   readonly help?: string;
   /** What completes the positional words in turn; the last one repeats. */

@@ -51,6 +51,7 @@ export const init: Command = {
   name: "init",
   summary: "set f2b up: look at this machine, propose a configuration, write it, start the service",
   usage: ["f2b init [--yes | --print [--json]] [--plain] [--since 7d] [--no-preview] [--no-start]"],
+  most: 0,
   options: [
     { name: "yes", short: "y", summary: "ask nothing: take what is proposed" },
     { name: "print", summary: "only print the configuration that would be written" },

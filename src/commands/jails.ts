@@ -22,6 +22,7 @@ export const jails: Command = {
     "f2b jails show NAME",
     "f2b jails new NAME --from LOG [--line N…] [--output FILE]",
   ],
+  most: 2,
   options: [
     { name: "found", summary: "only services whose log was found on this host" },
     { name: "from", value: "LOG", summary: "new: the log to take sample lines from" },
@@ -138,6 +139,8 @@ function list(call: Call): number {
   return exits.fine;
 }
 
+const widest = 60;
+
 function show(call: Call, name: string): number {
   const config = load(call);
   if (config === undefined) return exits.configuration;
@@ -181,7 +184,15 @@ function show(call: Call, name: string): number {
     return exits.fine;
   }
   call.out(`${name}: ${visible(jail.summary)}${jail.enabled ? "" : " (not enabled)"}\n`);
-  call.out(rows(values.map((row) => [`  ${row.key}`, visible(row.text), row.from])));
+  // A list longer than a line takes a line an entry, and must not push all the others' places to the right.
+  const long = values.filter((row) => row.text.length > widest);
+  const short = values.filter((row) => row.text.length <= widest);
+  call.out(rows(short.map((row) => [`  ${row.key}`, visible(row.text), row.from])));
+  for (const { key, value, text, from } of long) {
+    if (key === "failregex") continue; // below
+    call.out(`  ${key}  (${from})\n`);
+    for (const one of Array.isArray(value) ? value : [text]) call.out(`    ${visible(String(one))}\n`);
+  }
   call.out(
     `  filter: ${jail.filter.failregex.length} failregex, ${jail.filter.ignoreregex.length} ignoreregex, format ${jail.filter.format}${jail.filter.own ? ", your own" : ""}\n`,
   );

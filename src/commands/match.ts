@@ -7,6 +7,7 @@ export const match: Command = {
   name: "match",
   summary: "used by the daemon: matches lines from standard input in a process of its own",
   usage: ["f2b match"],
+  most: 0,
   options: [],
   async run(call) {
     const { createInterface } = await import("node:readline");

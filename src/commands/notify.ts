@@ -10,6 +10,7 @@ export const notify: Command = {
   name: "notify",
   summary: "who is told: how deliveries are going; test one",
   usage: ["f2b notify", "f2b notify test NAME"],
+  most: 2,
   options: [],
   completes: [["test"]],
   help: `

@@ -47,6 +47,11 @@ export function parseWords(command: Command, argv: readonly string[]): Parsed | 
   const flags = new Map<string, string | boolean | string[]>();
   for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
+    // f2b set JAIL KEY -= VALUE
+    if (token.kind === "option" && token.rawName === "-=") {
+      words.push("-=");
+      continue;
+    }
     if (token.kind !== "option") continue;
     const option = known.get(token.name) ?? shorts.get(token.name);
     if (option === undefined) {
@@ -68,5 +73,11 @@ export function parseWords(command: Command, argv: readonly string[]): Parsed | 
       flags.set(option.name, token.value);
     }
   }
+  const { most = words.length } = command;
+  if (words.length > most)
+    return {
+      what: `f2b ${command.name} takes ${most === 0 ? "no words" : most === 1 ? "one word" : `${most} words`}; "${words[most]}" is one too many`,
+      fix: command.usage.map((line) => line.trim()).join("  |  "),
+    };
   return { words, flags: Object.fromEntries(flags) };
 }

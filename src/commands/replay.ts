@@ -65,6 +65,11 @@ async function run(call: Call): Promise<number> {
   const since = sinceOf(call, now);
   if (since === undefined) return exits.usage;
   const wanted = Array.isArray(call.flags.jail) ? (call.flags.jail as readonly string[]) : undefined;
+  const absent = call.words.filter((path) => call.system.files.stat(path)?.kind !== "file");
+  if (absent.length > 0) {
+    for (const path of absent) call.err(`f2b: ${visible(path)} is no file that can be read\n`);
+    return exits.usage;
+  }
   const present = trialOf(call, config, wanted, "as configured", []);
   if (present === undefined) return exits.configuration;
   if (present.jails.length === 0) {
@@ -126,25 +131,22 @@ function trialOf(
   const names = wanted ?? config.jails.filter((jail) => jail.enabled).map((jail) => jail.name as string);
   const byJail = new Map<string, Record<string, unknown>>();
   for (const change of changes) {
-    const match = /^([\w.-]+)\.(\w+)=(.*)$/.exec(change.trim());
-    const [, jail = "", key = "", value = ""] = match ?? [];
-    if (match === null || !names.includes(jail)) {
+    const match = /^([\w.-]+)\.([\w-]+)=(.*)$/.exec(change.trim());
+    const [, first = "", last = "", value = ""] = match ?? [];
+    // A name may hold dots, and so may a key: bantime.increment.
+    const jail = names.find((one) => first === one || first.startsWith(`${one}.`));
+    if (match === null || jail === undefined) {
       call.err(
-        `f2b: --set ${visible(change)}: ${match === null ? "write JAIL.KEY=VALUE" : `the jail "${jail}" takes no part (${names.join(", ")})`}\n`,
+        `f2b: --set ${visible(change)}: ${match === null ? "write JAIL.KEY=VALUE" : `the jail "${visible(first)}" takes no part (${names.join(", ")})`}\n`,
       );
       return undefined;
     }
-    const number = Number(value);
+    const outer = first.slice(jail.length + 1);
+    const before = byJail.get(jail) ?? {};
+    const set = { [last]: settingOf(value) };
     byJail.set(jail, {
-      ...byJail.get(jail),
-      [key]:
-        value !== "" && Number.isFinite(number)
-          ? number
-          : value === "true"
-            ? true
-            : value === "false"
-              ? false
-              : value,
+      ...before,
+      ...(outer === "" ? set : { [outer]: { ...tableOf(before[outer]), ...set } }),
     });
   }
   const jails: Jail[] = [];
@@ -152,12 +154,24 @@ function trialOf(
     const resolved = config.resolver.jail(one, byJail.get(one) ?? {});
     if (resolved.ok) jails.push(resolved.value);
     else {
-      for (const fault of resolved.faults) call.err(faultText(fault, () => undefined));
+      // What was typed has no place in a file.
+      for (const { at, ...fault } of resolved.faults)
+        call.err(
+          `f2b: ${changes.length > 0 ? "--set: " : ""}${faultText(at?.file === "changes" ? fault : { ...fault, ...(at === undefined ? {} : { at }) }, () => undefined)}`,
+        );
       return undefined;
     }
   }
   return { name, jails };
 }
+
+function settingOf(text: string): unknown {
+  if (text !== "" && Number.isFinite(Number(text))) return Number(text);
+  return text === "true" ? true : text === "false" ? false : text;
+}
+
+const tableOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 
 function machineOf(call: Call, config: Config): Machine {
   const set = (texts: readonly string[]) =>

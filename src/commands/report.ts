@@ -13,6 +13,7 @@ export const report: Command = {
   name: "report",
   summary: "the numbers as a report: text, HTML, or sent to somebody",
   usage: ["f2b report [--format text|html|NAME] [--since 7d]", "f2b report --format html > report.html"],
+  most: 0,
   options: [
     {
       name: "format",

@@ -18,6 +18,7 @@ export const service: Command = {
     "f2b service uninstall",
     "f2b service print [--root]",
   ],
+  most: 1,
   options: [
     { name: "print", summary: "only print the unit" },
     { name: "no-start", summary: "install and enable, but do not start" },
@@ -64,6 +65,13 @@ export async function install(call: Call): Promise<number> {
     return exits.permission;
   }
   const { files } = call.system;
+  // Where systemd is only installed (a container, another init system) a unit would lie there and nobody would start it.
+  if (files.stat("/run/systemd/system") === undefined) {
+    call.err(
+      "f2b: systemd does not run here, so no service can be installed\n  fix: let your init system start `f2b daemon` (f2b service print shows how systemd would)\n",
+    );
+    return exits.unavailable;
+  }
   let program: string = programPath;
   if (basename(process.execPath).startsWith("f2b")) {
     const self = process.execPath;
@@ -95,9 +103,10 @@ async function uninstall(call: Call): Promise<number> {
     call.out("the service is not installed\n");
     return exits.fine;
   }
-  await systemctl(call, "disable", "--now", "f2b.service");
+  const runs = call.system.files.stat("/run/systemd/system") !== undefined;
+  if (runs) await systemctl(call, "disable", "--now", "f2b.service");
   call.system.files.unlink(unitPath);
-  await systemctl(call, "daemon-reload");
+  if (runs) await systemctl(call, "daemon-reload");
   call.out("removed; configuration and state are still in /etc/f2b and /var/lib/f2b\n");
   return exits.fine;
 }

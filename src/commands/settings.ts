@@ -18,6 +18,7 @@ export const get: Command = {
   name: "get",
   summary: "a jail's effective setting; without a key, all of them",
   usage: ["f2b get JAIL [KEY]", "f2b get daemon KEY"],
+  most: 2,
   options: [],
   completes: ["jail"],
   run(call) {

@@ -34,6 +34,7 @@ export const stats: Command = {
   name: "stats",
   summary: "numbers: jails, days, and the addresses, networks and users seen most",
   usage: ["f2b stats [--since 7d]"],
+  most: 0,
   options: [
     { name: "since", value: "TIME", summary: "period of the top lists: 24h, 30d, a date, forever (7d)" },
   ],

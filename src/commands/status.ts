@@ -12,6 +12,7 @@ export const status: Command = {
   name: "status",
   summary: "what is watched and who is banned; with a jail's name, all about it",
   usage: ["f2b status", "f2b status JAIL"],
+  most: 1,
   options: [{ name: "all", short: "a", summary: "with JAIL: the whole banned list, also when it is long" }],
   completes: ["jail"],
   help: `

@@ -15,6 +15,7 @@ export const top: Command = {
   name: "top",
   summary: "a live view: jails, failures and bans as they come",
   usage: ["f2b top"],
+  most: 0,
   options: [{ name: "once", summary: "print one screen and end (also without a terminal)" }],
   help: `
 Keys: arrows select an event; b bans, u unbans and e explains its address; p pauses the list; q quits.`,

@@ -64,7 +64,11 @@ export function createOperations(
 ): Operations {
   const jailOf = (name: string): RunningJail => {
     const running = core.jails.get(name as JailName);
-    if (running === undefined) throw new Refusal(404, { what: `there is no jail "${name}"` });
+    if (running === undefined) {
+      const meant = suggest(name, core.jails.keys());
+      const fix = meant === undefined ? "see f2b status" : `did you mean ${meant}?`;
+      throw new Refusal(404, { what: `there is no jail "${name}"`, fix });
+    }
     return running;
   };
 

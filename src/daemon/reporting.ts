@@ -3,6 +3,7 @@
 import { targetKey } from "../core/address.ts";
 import type { Ban } from "../core/domain.ts";
 import { jailBans } from "../core/state.ts";
+import { findFiles } from "../source/glob.ts";
 import type { Core } from "./core.ts";
 import type { RunningJail } from "./jail.ts";
 import { type BanReport, iso, type JailReport } from "./report.ts";
@@ -28,6 +29,12 @@ export function reportBan(core: Core, ban: Ban): BanReport {
 
 const endOf = (ban: Ban): number => (ban.until === "forever" ? Number.POSITIVE_INFINITY : ban.until);
 
+/** What is read, and what is watched though nothing has come from it since the start. */
+function filesOf({ system }: Core, { jail, origin, files }: RunningJail): string[] {
+  const found = origin === "file" ? findFiles(system, jail.logpath).map((one) => one.path) : [];
+  return [...new Set([...files, ...found])].sort();
+}
+
 /** `whole`: with the banned list, soonest to end first. */
 export async function describeJail(core: Core, running: RunningJail, whole: boolean): Promise<JailReport> {
   const { jail, policy } = running;
@@ -42,7 +49,7 @@ export async function describeJail(core: Core, running: RunningJail, whole: bool
     ...(running.reason === undefined ? {} : { reason: running.reason }),
     ...(running.fix === undefined ? {} : { fix: running.fix }),
     backend: running.origin === "none" ? jail.backend : running.origin,
-    files: [...running.files].sort(),
+    files: filesOf(core, running),
     journalmatch: running.origin === "journald" ? jail.journalmatch : [],
     failed: { now: policy.counting, total: totals.failed },
     banned: { now: bans.length, total: totals.banned },

@@ -124,7 +124,7 @@ describe("f2b config show", () => {
   test("of an unknown jail suggests one that is there", async () => {
     using at = files("[jails.demo]\nenabled = true\n");
     const { code, err } = await run(["show", "dmeo"], { config: at.path });
-    expect(code).toBe(exits.configuration);
+    expect(code).toBe(exits.no);
     expect(err).toContain("did you mean demo?");
   });
 });
