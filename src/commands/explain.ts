@@ -78,6 +78,12 @@ function print({ out }: Call, value: Explanation): void {
     out(`\n${bans.length === 0 ? "Why not:" : "Other jails:"}\n`);
     out(rows(others.map((jail) => [`  ${jail.jail}`, visible(jail.why)])));
   }
+  const ignored = others.some((jail) => /^it is (?:ignored|never)/.test(jail.why));
+  const unseen = others.find((jail) => jail.unseen !== undefined);
+  if (bans.length === 0 && value.history.length === 0 && !ignored && unseen !== undefined)
+    out(
+      `\nIf a log does name it, its lines are none that count. Which do:\n  grep -F ${value.target} ${visible(unseen.unseen?.[0] ?? "")} | f2b regex - ${unseen.jail} --print missed\n`,
+    );
   if (value.history.length > 0) {
     out("\nHistory:\n");
     out(

@@ -13,6 +13,8 @@ export interface Explanation {
     readonly firewall?: string;
     /** Why it is not banned here. */
     readonly why: string;
+    /** The logs that were read and held no failure of it. */
+    readonly unseen?: readonly string[];
   }[];
   readonly history: readonly {
     readonly jail: string;

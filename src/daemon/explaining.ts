@@ -1,15 +1,16 @@
 // One address taken through every gate of every jail, with the reason at each.
 
-import type { Target } from "../core/domain.ts";
+import type { Jail, Target } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
 import { guardReason } from "../core/guard.ts";
+import { countKey } from "../core/prefixes.ts";
 import { covering, historyOf } from "../core/state.ts";
 import { plural } from "../core/text.ts";
 import type { Core } from "./core.ts";
 import type { Explanation } from "./explain.ts";
 import type { RunningJail, Shared } from "./jail.ts";
 import { iso } from "./report.ts";
-import { reportBan } from "./reporting.ts";
+import { filesOf, reportBan } from "./reporting.ts";
 
 export async function explainTarget(core: Core, target: Target, shared: Shared): Promise<Explanation> {
   const guarded = guardReason(target, shared.guard());
@@ -18,7 +19,15 @@ export async function explainTarget(core: Core, target: Target, shared: Shared):
     ...(guarded === undefined ? {} : { guarded }),
     jails: [...core.jails.values()].map((running) => {
       const ban = covering(core.state, running.jail.name, target);
-      if (ban === undefined) return { jail: running.jail.name, why: whyNot(core, running, target, guarded) };
+      if (ban === undefined) {
+        const seen = running.policy.count(target, core.now()) > 0;
+        const files = seen || running.state !== "running" ? [] : filesOf(core, running);
+        return {
+          jail: running.jail.name,
+          why: whyNot(core, running, target, guarded),
+          ...(files.length === 0 ? {} : { unseen: files }),
+        };
+      }
       return {
         jail: running.jail.name,
         ban: reportBan(core, ban),
@@ -49,10 +58,25 @@ function whyNot(core: Core, running: RunningJail, target: Target, guarded: strin
   const ignored = running.ignored.reason(target);
   if (ignored !== undefined) return `it is ignored: ${ignored}`;
   if (guarded !== undefined) return `it is never banned: ${guarded}`;
-  const count = policy.count(target, core.now());
-  if (count > 0)
-    return `${count} of ${plural(jail.maxretry, "failure")} within ${formatDuration(jail.findtime)}`;
-  return `no failure of it within ${formatDuration(jail.findtime)}`;
+  return counted(target, jail, policy.count(target, core.now()), policy.campaign());
+}
+
+/** How far the counting is; it may be a whole network's, and a campaign lowers what is enough. */
+export function counted(
+  target: Target,
+  jail: Pick<Jail, "maxretry" | "findtime" | "prefix" | "campaign">,
+  count: number,
+  campaign: string | undefined,
+): string {
+  const key = countKey(target, jail.prefix);
+  const whole = key !== target.text && key.includes("/") ? `, all of ${key} counted together` : "";
+  const span = formatDuration(jail.findtime);
+  const lowered =
+    campaign === undefined || jail.campaign === undefined || jail.campaign.maxretry >= jail.maxretry
+      ? ""
+      : `; while the campaign against ${campaign} lasts, ${plural(jail.campaign.maxretry, "failure")} ${jail.campaign.maxretry === 1 ? "is" : "are"} enough`;
+  if (count > 0) return `${count} of ${plural(jail.maxretry, "failure")} within ${span}${whole}${lowered}`;
+  return `no failure of ${whole === "" ? "it" : key} within ${span}${lowered}`;
 }
 
 function firewallSays(core: Core, { jail }: RunningJail): string {

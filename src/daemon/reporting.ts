@@ -30,7 +30,7 @@ export function reportBan(core: Core, ban: Ban): BanReport {
 const endOf = (ban: Ban): number => (ban.until === "forever" ? Number.POSITIVE_INFINITY : ban.until);
 
 /** What is read, and what is watched though nothing has come from it since the start. */
-function filesOf({ system }: Core, { jail, origin, files }: RunningJail): string[] {
+export function filesOf({ system }: Core, { jail, origin, files }: RunningJail): string[] {
   const found = origin === "file" ? findFiles(system, jail.logpath).map((one) => one.path) : [];
   return [...new Set([...files, ...found])].sort();
 }
