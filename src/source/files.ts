@@ -3,7 +3,8 @@
 
 import { dirname } from "node:path";
 import type { Position } from "../core/domain.ts";
-import type { System } from "../system/index.ts";
+import type { Clock, System } from "../system/index.ts";
+import { type Crowd, choose, crowdOf } from "./crowd.ts";
 import { Follow, type FollowContext, inodeKey } from "./follow.ts";
 import {
   directoriesOf,
@@ -34,6 +35,8 @@ export interface FilesOptions {
   readonly timeOf?: TimeOf;
   /** The longest line looked at, in bytes; 8 KiB by default. */
   readonly lineCap?: number;
+  /** How many files are open at once; by what this process may open by default. */
+  readonly crowd?: Crowd;
   /** Do not rely on inotify at all. */
   readonly polling?: boolean;
   readonly notice: (notice: SourceNotice) => void;
@@ -54,6 +57,8 @@ const SWEEP_MS = 2_000;
 const POLL_MS = 200;
 /** After so long without a pause others get their turn: timers, sockets, other sources. */
 const BREATH_MS = 4;
+/** A file for which rotations must be unpacked, which may take minutes, is waited for no longer than this; the others go on. */
+const PATIENCE_MS = 20;
 
 export function createFilesSource(options: FilesOptions): FilesSource {
   const { system } = options;
@@ -64,6 +69,12 @@ export function createFilesSource(options: FilesOptions): FilesSource {
   /** By where a path leads through links. */
   const reals = new Map<string, Follow>();
   const said = new Map<string, string>();
+  const crowd = options.crowd ?? crowdOf(system);
+  /** The directory that more files answer than are followed. */
+  let crowded: string | undefined;
+  /** Files whose step has not ended yet, and what the steps gave that have ended meanwhile. */
+  const busy = new Set<Follow>();
+  const late: { readonly follow: Follow; readonly chunks: readonly FileChunk[] }[] = [];
   let patterns: readonly PathPattern[] = options.patterns.map(parsePattern);
   /** Files that answer a pattern never seen before were there before us: their history counts as such. */
   let fresh = true;
@@ -91,6 +102,11 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     finished: new Map(),
     owned: (key, by) => [...follows.values()].some((other) => other !== by && other.owns(key)),
     followed: (path) => follows.has(path),
+    room: () =>
+      Math.max(
+        0,
+        [...follows.values()].reduce((left, { rotated }) => left - rotated, crowd.rotated),
+      ),
   };
   const watches = createWatches(system, onEvent, notice);
 
@@ -144,16 +160,49 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     for (const [path, follow] of follows) {
       // A file that is away for a moment is still followed; one that no pattern asks for is not.
       if (paths.has(path) || mayMatter(patterns, path)) continue;
-      follow.close();
-      follows.delete(path);
+      leave(follow);
     }
-    for (const one of found) follow(one);
+    const { chosen, left } = choose(found, (path) => follows.has(path), crowd.logs);
+    if (left.length > 0) makeRoom(paths);
+    for (const one of chosen) follow(one);
+    tellCrowd(found, left);
     for (const pattern of patterns) {
       if (!found.some((one) => one.patterns.includes(pattern.written)))
         notice("waiting", pattern.written, `${pattern.written} is not there yet; waiting for it`);
     }
     fresh = false;
     watch();
+  }
+
+  function leave(follow: Follow): void {
+    follows.delete(follow.path);
+    // One that is at work holds files that it has not told of yet: it is closed when it has done.
+    if (!busy.has(follow)) follow.close();
+  }
+
+  /** Files that are away hold no place that another could have. */
+  function makeRoom(there: ReadonlySet<string>): void {
+    for (const [path, follow] of follows) if (!there.has(path) && !follow.reading) leave(follow);
+  }
+
+  function tellCrowd(found: readonly FoundFile[], left: readonly FoundFile[]): void {
+    const [first] = left;
+    if (first === undefined) {
+      if (crowded !== undefined) notice("opened", crowded, `all files of ${crowded} are read again`);
+      crowded = undefined;
+      return;
+    }
+    const counts = new Map<string, number>();
+    for (const { path } of found) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    const [fullest = dirname(first.path)] = [...counts].sort((a, b) => b[1] - a[1])[0] ?? [];
+    if (crowded !== undefined && crowded !== fullest)
+      notice("opened", crowded, `${crowded} is not the fullest any more`);
+    crowded = fullest;
+    notice(
+      "refused",
+      fullest,
+      `more files than can be read answer the configured paths, most of them in ${fullest}; no more than ${crowd.logs} are read at once`,
+    );
   }
 
   function follow({ path, patterns: answered }: FoundFile): void {
@@ -229,6 +278,29 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     }
   }
 
+  /** What a step gives, or nothing where it takes long: then it is taken later, by `ended`, and the file is left alone meanwhile. */
+  async function soon(follow: Follow): Promise<readonly FileChunk[]> {
+    const work = step(follow);
+    const first = await inTime(system.clock, work, PATIENCE_MS);
+    if (first !== undefined) return first;
+    busy.add(follow);
+    void work.then((given) => {
+      late.push({ follow, chunks: given });
+      if (closed) follow.close();
+      wake();
+    });
+    return [];
+  }
+
+  function* ended(): Generator<FileChunk> {
+    for (let one = late.shift(); one !== undefined; one = late.shift()) {
+      const { follow } = one;
+      busy.delete(follow);
+      if (follows.get(follow.path) !== follow) follow.close();
+      else yield* one.chunks;
+    }
+  }
+
   async function* chunks(): AsyncGenerator<FileChunk> {
     let breath = system.clock.monotonic();
     arm();
@@ -239,14 +311,16 @@ export function createFilesSource(options: FilesOptions): FilesSource {
         // In turn: a flood in one log does not keep the others waiting for longer than one read.
         for (const follow of [...follows.values()]) {
           if (closed) return;
-          if (!follow.due) continue;
+          yield* ended();
+          if (!follow.due || busy.has(follow)) continue;
           idle = false;
-          for (const chunk of await step(follow)) yield chunk;
+          for (const chunk of await soon(follow)) yield chunk;
           if (system.clock.monotonic() - breath > BREATH_MS) {
             await new Promise((resolve) => setImmediate(resolve));
             breath = system.clock.monotonic();
           }
         }
+        yield* ended();
         if (idle && !rescan && !closed) {
           await new Promise<void>((resolve) => {
             wake = resolve;
@@ -264,7 +338,8 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     closed = true;
     cancelSweep();
     watches.close();
-    for (const follow of follows.values()) follow.close();
+    for (const follow of follows.values()) if (!busy.has(follow)) follow.close();
+    for (const { follow } of late) follow.close();
     wake();
   }
 
@@ -292,4 +367,22 @@ function quietly<T>(look: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The value, or undefined when it takes longer. Most steps end without leaving this turn, and cost no timer. */
+async function inTime<T>(clock: Clock, work: Promise<T>, ms: number): Promise<T | undefined> {
+  let turn: ReturnType<typeof setImmediate> | undefined;
+  const thisTurn = new Promise<undefined>((resolve) => {
+    turn = setImmediate(resolve, undefined);
+  });
+  const value = await Promise.race([work, thisTurn]);
+  if (turn !== undefined) clearImmediate(turn);
+  if (value !== undefined) return value;
+  let cancel: () => void = () => undefined;
+  const late = new Promise<undefined>((resolve) => {
+    cancel = clock.after(ms, () => resolve(undefined));
+  });
+  const inTheEnd = await Promise.race([work, late]);
+  cancel();
+  return inTheEnd;
 }

@@ -5,7 +5,7 @@ import type { FileSpot, Position } from "../core/domain.ts";
 import type { FileStat, System } from "../system/index.ts";
 import type { FileChunk, SourceNotice } from "./index.ts";
 import { openLog } from "./open.ts";
-import { type Packing, unpack } from "./packed.ts";
+import { bounded, type Packing, unpack } from "./packed.ts";
 import { locate, type Rotated, siblings } from "./rotated.ts";
 import { startOffset, type TimeOf } from "./start.ts";
 import { createTail, type Tail } from "./tail.ts";
@@ -16,6 +16,8 @@ type FilePosition = Extract<Position, { kind: "file" }>;
 /** A renamed file is read on until nobody has written to it for so long. */
 const DRAIN_MS = 60_000;
 const MOST_DRAINS = 8;
+/** What is read of a compressed rotation behind the position. */
+const MOST_BYTES = 64 * 2 ** 30;
 /** A flood of over-long lines is told once in so long. */
 const OVERLONG_MS = 60_000;
 /** How long a path may hold nothing before it is told: a rotation takes less. */
@@ -33,6 +35,8 @@ export interface FollowContext {
   readonly owned: (key: string, by: Follow) => boolean;
   /** Does this path answer a pattern by itself? */
   readonly followed: (path: string) => boolean;
+  /** How many more rotated files may be opened, by all follows together. */
+  readonly room: () => number;
 }
 
 export interface FollowStart {
@@ -78,6 +82,11 @@ export class Follow {
 
   get draining(): boolean {
     return this.#drains.length > 0;
+  }
+
+  /** Files that are open beside the current one. */
+  get rotated(): number {
+    return this.#drains.length + this.#rests.length;
   }
 
   get reading(): boolean {
@@ -238,7 +247,9 @@ export class Follow {
   /** From now on read to its end before the current file, and then on as long as somebody writes to it. */
   #drain(tail: Tail): void {
     this.#drains.push({ tail, quietSince: this.context.system.clock.monotonic() });
-    const oldest = this.#drains.length > MOST_DRAINS ? this.#drains.shift() : undefined;
+    // A crowd of rotated files is read to their ends and let go, rather than waited for.
+    const crowded = this.#drains.length > MOST_DRAINS || this.context.room() === 0;
+    const oldest = crowded ? this.#drains.shift() : undefined;
     if (oldest !== undefined) this.#rests.push(this.#restOf(oldest.tail, oldest.tail.spot));
   }
 
@@ -255,12 +266,14 @@ export class Follow {
       }
       const all = siblings(system, this.path);
       const at = all.findIndex((one) => one.path === found.path);
-      const newer = all.filter(
-        (one, i) =>
-          later &&
-          (at < 0 ? one.stat.mtimeMs > found.stat.mtimeMs : i > at) &&
-          !this.#known.has(nameKey(one)) &&
-          this.#isOurs(one),
+      const newer = this.#fitting(
+        all.filter(
+          (one, i) =>
+            later &&
+            (at < 0 ? one.stat.mtimeMs > found.stat.mtimeMs : i > at) &&
+            !this.#known.has(nameKey(one)) &&
+            this.#isOurs(one),
+        ),
       );
       const opened = [openRotated(system, found), ...newer.map((one) => openRotated(system, one))];
       if (opened.every((one) => one !== undefined)) {
@@ -275,12 +288,27 @@ export class Follow {
   /** Two rotations between two looks: the file in between was never seen under the path. */
   #catchMissed(next: Tail): void {
     const { system, finished } = this.context;
-    for (const one of siblings(system, this.path)) {
+    const missed = siblings(system, this.path).filter((one) => {
       const known = this.#known.has(nameKey(one));
-      if (one.packing !== undefined || known || one.stat.ino === next.ino || !this.#isOurs(one)) continue;
+      return one.packing === undefined && !known && one.stat.ino !== next.ino && this.#isOurs(one);
+    });
+    for (const one of this.#fitting(missed)) {
       const opened = openRotated(system, one);
       if (opened !== undefined) this.#queue(opened, finished.get(inodeKey(one.stat)));
     }
+  }
+
+  /** The newest of them that may be opened; that there are more is told. */
+  #fitting(rotations: readonly Rotated[]): readonly Rotated[] {
+    const room = this.context.room();
+    if (rotations.length <= room) return rotations;
+    const { path } = this;
+    this.context.notice(
+      "gone",
+      path,
+      `${path}: ${rotations.length - room} of ${rotations.length} rotated files are not read, too many are open`,
+    );
+    return rotations.slice(rotations.length - room);
   }
 
   /** A rotation of this path that nobody reads yet, under whatever name. */
@@ -329,7 +357,8 @@ export class Follow {
   #packedRest({ rotated, fd }: OpenRotated, packing: Packing, spot: FileSpot | undefined): Rest {
     const { system, cap, notice } = this.context;
     const { dev, ino, offset } = spot ?? { ...rotated.stat, offset: 0 };
-    const stream = linesOf(unpack(system, rotated.path, packing, fd), { cap, from: offset });
+    const unpacked = bounded(unpack(system, rotated.path, packing, fd), offset + MOST_BYTES);
+    const stream = linesOf(unpacked, { cap, from: offset });
     return {
       key: inodeKey(rotated.stat),
       next: async () => {

@@ -32,6 +32,16 @@ export function unpack(
   }
 }
 
+/** The same pieces; throws behind so many bytes: a few megabytes can be packed so that they never end. */
+export async function* bounded(pieces: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
+  let left = most;
+  for await (const piece of pieces) {
+    left -= piece.length;
+    if (left < 0) throw new Error(`more than ${most} bytes come out of it`);
+    yield piece;
+  }
+}
+
 /** The bytes of a file as they are, a piece at a time; closes it. */
 export function* rawPieces(system: System, fd: number): Generator<Buffer> {
   try {

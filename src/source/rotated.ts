@@ -5,7 +5,7 @@ import { basename, dirname } from "node:path";
 import type { FileSpot } from "../core/domain.ts";
 import type { FileStat, System } from "../system/index.ts";
 import { openLog } from "./open.ts";
-import { type Packing, packingOf, unpack } from "./packed.ts";
+import { bounded, type Packing, packingOf, unpack } from "./packed.ts";
 import { createTail, fingerprint, MARK } from "./tail.ts";
 
 export interface Rotated {
@@ -16,6 +16,8 @@ export interface Rotated {
 
 /** Compressed candidates that are looked into, newest first: each costs unpacking up to the position. */
 const MOST_UNPACKED = 8;
+/** Bytes that are unpacked of one of them. */
+const MOST_BYTES = 16 * 2 ** 30;
 /** Names of a directory that are looked at for an inode. */
 const MOST_NAMES = 5_000;
 
@@ -129,14 +131,14 @@ async function packedHolds(system: System, rotated: Rotated, spot: FileSpot): Pr
   let at = 0;
   let mark: Buffer = Buffer.alloc(0);
   try {
-    for await (const piece of unpack(system, rotated.path, rotated.packing)) {
+    for await (const piece of bounded(unpack(system, rotated.path, rotated.packing), MOST_BYTES)) {
       const wanted = piece.subarray(0, Math.max(0, spot.offset - at));
       mark = Buffer.concat([mark, wanted]).subarray(-MARK);
       at += piece.length;
       if (at >= spot.offset) return fingerprint(mark) === spot.fingerprint;
     }
   } catch {
-    // Damaged or cut off before the position: not the one.
+    // Damaged, cut off before the position, or without end: not the one.
   }
   return false;
 }
