@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { bundledJails, bundledText } from "../config/bundled.ts";
 import { checkConfig } from "../config/check.ts";
 import { type Config, defaultPath, faultText, loadConfig } from "../config/index.ts";
-import { defaultFile, jsonSchema, reference, referenceText } from "../config/reference.ts";
+import { defaultFile, jsonSchema, reference, referenceOf, referenceText } from "../config/reference.ts";
 import { tomlText } from "../config/settings.ts";
 import { describeConfig, describeJail, type JailDescription } from "../config/show.ts";
 import { splitCommand } from "../config/values.ts";
@@ -180,8 +180,9 @@ function check(call: Call, [file]: readonly string[]): number {
 
 function print(call: Call, [word]: readonly string[]): number {
   if (call.json) {
-    call.out(`${JSON.stringify(reference(), null, 2)}\n`);
-    return exits.fine;
+    const found = referenceOf(word);
+    call.out(`${JSON.stringify(found, null, 2)}\n`);
+    return found.length > 0 ? exits.fine : exits.no;
   }
   const text = referenceText(word);
   if (text !== "") {

@@ -45,6 +45,12 @@ function faultsOfIssue(
         },
       ];
     case "invalid_union": {
+      if (
+        issue.input === undefined &&
+        typeof path.at(-1) === "string" &&
+        issue.errors.every((one) => one.every((deep) => deep.path.length === 0))
+      )
+        return [missing(path, listed([...new Set(wantedBy(issue))]), at)];
       const deeper = closest(issue.errors);
       if (deeper !== undefined) return faultsOf(deeper, at, path, known);
       const wanted = [...new Set(wantedBy(issue))];
@@ -56,6 +62,7 @@ function faultsOfIssue(
       ];
     }
     case "invalid_type":
+      if (issue.input === undefined) return [missing(path, typeName(issue.expected), at)];
       return [
         {
           what: `${name(path)} must be ${typeName(issue.expected)}, not ${kindOf(issue.input)}`,
@@ -97,6 +104,12 @@ function faultsOfIssue(
     }
   }
 }
+
+/** A key that must be written. The place is the nearest there is: the table's. */
+const missing = (path: Path, wanted: string, at: (path: Path, which: "key" | "value") => Place): Fault => ({
+  what: `${name(path)} is missing: it must be ${wanted}, and there is no default`,
+  at: at(path, "value"),
+});
 
 /** Of a union's branches, the one that the value was meant for: its type fits and the mistake lies deeper or in the value itself. */
 function closest(
@@ -149,9 +162,26 @@ function keysAt(path: Path): string[] {
     };
     return Object.keys(tables[table] ?? {});
   }
-  const parent: unknown =
-    jailKeys[path.find((step) => Object.hasOwn(jailKeys, step)) as keyof typeof jailKeys];
+  const top = path.findIndex((step) => Object.hasOwn(jailKeys, step));
+  let parent: unknown = jailKeys[path[top] as keyof typeof jailKeys];
+  for (const step of path.slice(top + 1)) parent = below(parent, step);
   return shapeKeys(parent);
+}
+
+/** What a schema says of an entry of its list, or of a key of its table. */
+function below(schema: unknown, step: Path[number]): unknown {
+  const { shape, element, def } = (schema ?? {}) as {
+    shape?: Readonly<Record<string, unknown>>;
+    element?: unknown;
+    def?: { options?: unknown[]; innerType?: unknown };
+  };
+  if (typeof step === "number" && element !== undefined) return element;
+  if (shape !== undefined) return Object.hasOwn(shape, step) ? shape[step] : undefined;
+  for (const inner of [...(def?.options ?? []), def?.innerType]) {
+    const found = inner === undefined ? undefined : below(inner, step);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function shapeKeys(schema: unknown): string[] {
@@ -160,7 +190,9 @@ function shapeKeys(schema: unknown): string[] {
     def?: { options?: unknown[]; innerType?: unknown };
   };
   if (shape !== undefined) return Object.keys(shape);
-  return (def?.options ?? []).flatMap(shapeKeys);
+  return [...(def?.options ?? []), ...(def?.innerType === undefined ? [] : [def.innerType])].flatMap(
+    shapeKeys,
+  );
 }
 
 const name = (path: Path): string => {

@@ -16,6 +16,7 @@ import {
   ownKeys,
   prefixKeys,
   reportKeys,
+  stepKeys,
 } from "./schema.ts";
 import { tomlText } from "./settings.ts";
 import { bantimeKeys } from "./values.ts";
@@ -59,6 +60,11 @@ export function tables(): readonly Table[] {
     { header: "[jails.NAME]", about: "One service. NAME is a jail file's, or your own.", keys: ownKeys },
     { header: "[jails.NAME.bantime]", about: "bantime as a table; also in [defaults].", keys: bantimeKeys },
     { header: "[jails.NAME.prefix]", about: "Networks; also in [defaults].", keys: prefixKeys },
+    {
+      header: "[[jails.NAME.prefix.ladder]]",
+      about: "One step of the ladder; also as a list of tables in a line. All three must be written.",
+      keys: stepKeys,
+    },
     {
       header: "[jails.NAME.campaign]",
       about: "Distributed attacks; also in [defaults].",
@@ -180,17 +186,30 @@ function typeText(json: Json): string {
   }
 }
 
+/** Whether a header such as "[jails.NAME.bantime]" is that of `name`, or of a table in it. */
+const inTable = (header: string, name: string): boolean =>
+  header.startsWith("[") && `${header.replace(/^\[+|\]+$/g, "")}.`.includes(`.${name}.`);
+
+/** The keys that a word is about: those of this name or in a table of it, else all that mention it. */
+export function referenceOf(word?: string): readonly KeyReference[] {
+  const all = reference();
+  if (word === undefined) return all;
+  const wanted = word.toLowerCase();
+  // "bantime" is a key and a table; "bantime.factor" a key in it.
+  const exact = all.filter(
+    ({ table, key }) =>
+      key.toLowerCase() === wanted ||
+      inTable(table, wanted) ||
+      inTable(`${table.replace(/\]+$/, "")}.${key.toLowerCase()}]`, wanted),
+  );
+  return exact.length > 0
+    ? exact
+    : all.filter((one) => `${one.table} ${one.key} ${one.meaning}`.toLowerCase().includes(wanted));
+}
+
 /** The reference as text; `word` keeps the tables and keys that hold it. */
 export function referenceText(word?: string): string {
-  const all = reference();
-  const wanted = word?.toLowerCase();
-  const exact = all.filter((one) => one.key.toLowerCase() === wanted);
-  const kept =
-    wanted === undefined
-      ? all
-      : exact.length > 0
-        ? exact
-        : all.filter((one) => `${one.table} ${one.key} ${one.meaning}`.toLowerCase().includes(wanted));
+  const kept = referenceOf(word);
   let text = "";
   for (const table of tables()) {
     const keys = kept.filter((one) => one.table === table.header);

@@ -17,6 +17,23 @@ const use = z.union([text, z.looseObject({ name: text })]);
 
 // ------------------------------------------------------------------------------------------------------------------ jails
 
+export const stepKeys = {
+  family: z.union([z.literal(4), z.literal(6)]).meta({ description: "4 or 6.", examples: [4] }),
+  bits: z
+    .int()
+    .min(8)
+    .max(127)
+    .meta({ description: "Length of the prefix that is banned.", examples: [24] }),
+  members: z
+    .int()
+    .min(2)
+    .max(100_000)
+    .meta({
+      description: "Distinct targets banned (or failing, for the last one) inside the prefix.",
+      examples: [8],
+    }),
+} as const;
+
 export const prefixKeys = {
   count4: z
     .int()
@@ -39,15 +56,7 @@ export const prefixKeys = {
       examples: [56],
     }),
   ladder: z
-    .array(
-      z.strictObject({
-        family: z.union([z.literal(4), z.literal(6)]).meta({ description: "4 or 6." }),
-        bits: z.int().min(8).max(127).meta({ description: "Length of the prefix that is banned." }),
-        members: z.int().min(2).max(100_000).meta({
-          description: "Distinct targets banned (or failing, for the last one) inside the prefix.",
-        }),
-      }),
-    )
+    .array(z.strictObject(stepKeys))
     .optional()
     .meta({
       description:

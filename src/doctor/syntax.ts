@@ -40,7 +40,7 @@ const kinds: readonly (readonly [Id, RegExp, RegExp?])[] = [
   ["F2B019", /^logpath|absolute|only a shell|quote is not closed|whole path/],
   ["F2B007", /not a duration|too short|too long|cannot be forever|is no (?:schedule|time zone)/],
   ["F2B006", /must be at (?:least|most)/],
-  ["F2B004", /must be .*, not /],
+  ["F2B004", /must be .*, not |is missing: it must be /],
   ["F2B003", /cannot be /, /^did you mean/i],
   ["F2B005", /cannot be "/],
   ["F2B202", /does not say whom to blame/],
@@ -60,11 +60,21 @@ export function idOf(fault: Fault): Id {
 export const ofFault = (found: Fault, fallback?: Id): Finding => {
   const fault = wrongFile(withoutSecrets(found));
   const id = idOf(fault);
-  return finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, {
+  const made = finding(id === "F2B025" && fallback !== undefined ? fallback : id, fault.what, {
     ...fault,
     mend: mendOf(id, fault),
   });
+  return { ...made, fix: made.fix.replace("config reference KEY", `config reference ${keyIn(fault.what)}`) };
 };
+
+/** The key that a fault is about, as f2b config reference takes it. */
+function keyIn(what: string): string {
+  const path = /^([a-z][\w.-]*)(?: \(entry \d+\))?:? /.exec(what)?.[1];
+  if (path === undefined || !/^\S+:|(?:must be|is missing|cannot be) /.test(what)) return "KEY";
+  return /^(?:prefix|campaign|bantime|ignorecache)\./.test(path)
+    ? path
+    : path.slice(path.lastIndexOf(".") + 1);
+}
 
 /** What belongs into the other kind of file: tables of the configuration in a jail file, a jail file's in the configuration. */
 function wrongFile(fault: Fault): Fault {

@@ -94,6 +94,11 @@ test("the reference can be narrowed down to a key or a word", () => {
   expect(referenceText("usedns")).not.toContain("maxretry");
   expect(referenceText("prometheus")).toContain("listen");
   expect(referenceText("nothing-like-this")).toBe("");
+  // A key that is a table is explained with the keys in it.
+  expect(referenceText("prefix")).toContain("members    whole number");
+  expect(referenceText("campaign")).toContain("addresses    whole number");
+  expect(referenceText("bantime.factor")).toContain("factor    number");
+  expect(referenceText("bantime.factor")).not.toContain("maxtime");
 });
 
 test("the default file is TOML, is accepted, and names every key of the daemon and of [defaults]", () => {
