@@ -60,6 +60,8 @@ export interface JournaldEntry {
   readonly at: Time;
   /** The trusted fields (names beginning with "_"), for rules that must not believe what a client wrote. */
   readonly trusted: Readonly<Record<string, string>>;
+  /** Fields that whoever wrote the entry set itself (CONTAINER_NAME, SYSLOG_FACILITY): they mean something beside trusted ones only. */
+  readonly claimed?: Readonly<Record<string, string>>;
 }
 
 // --------------------------------------------------------------------------------------------------------------- filter

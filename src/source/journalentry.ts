@@ -13,6 +13,15 @@ export interface DecodedEntry {
 /** MESSAGE_ID of "Suppressed N messages from UNIT", see systemd's sd-messages.h (SD_MESSAGE_JOURNAL_DROPPED). */
 export const SUPPRESSED_ID = "a596d6fe7bfa4994828e72309e95d61e";
 
+/** Fields of a client's that have a place of their own in an entry. */
+const ownPlace: ReadonlySet<string> = new Set([
+  "MESSAGE",
+  "MESSAGE_ID",
+  "SYSLOG_IDENTIFIER",
+  "SYSLOG_PID",
+  "N_DROPPED",
+]);
+
 /** Undefined for what is no entry. */
 export function decodeEntry(line: string): DecodedEntry | undefined {
   let fields: unknown;
@@ -27,9 +36,12 @@ export function decodeEntry(line: string): DecodedEntry | undefined {
   const at = Math.floor(Number(textOf(table.get("__REALTIME_TIMESTAMP"))) / 1000);
   if (cursor === undefined || !Number.isSafeInteger(at)) return undefined;
   const trusted: Record<string, string> = {};
+  const claimed: Record<string, string> = {};
   for (const [name, value] of table) {
-    // Two values of a field that journald sets itself: no telling which is meant, so it vouches for nothing.
-    if (name.startsWith("_") && !name.startsWith("__") && typeof value === "string") trusted[name] = value;
+    // Two values of a field: no telling which is meant, so it vouches for nothing.
+    if (typeof value !== "string" || name.startsWith("__")) continue;
+    if (name.startsWith("_")) trusted[name] = value;
+    else if (!ownPlace.has(name)) claimed[name] = value;
   }
   const driver = trusted._TRANSPORT === "driver";
   const dropped = driver && textOf(table.get("MESSAGE_ID")) === SUPPRESSED_ID;
@@ -43,6 +55,7 @@ export function decodeEntry(line: string): DecodedEntry | undefined {
       host: trusted._HOSTNAME ?? "",
       at,
       trusted,
+      claimed,
     },
   };
 }

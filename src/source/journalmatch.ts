@@ -22,11 +22,11 @@ export function badMatches(written: readonly string[]): readonly string[] {
   return written.flatMap(groupsOf).flatMap((words) => words.filter((word) => parseWord(word) === undefined));
 }
 
-/** Is this entry one of those meant? Without any match every entry is. Fields a client can set never count, except its own identifier. */
-export function matchesJournal(
-  entry: Pick<JournaldEntry, "trusted" | "identifier">,
-  written: readonly string[],
-): boolean {
+/**
+ * Is this entry one of those meant? Without any match every entry is. Fields a client can set (what dockerd calls a container, a syslog
+ * facility) count only where a trusted field of the same group says who the client was; its identifier counts always.
+ */
+export function matchesJournal(entry: Fields, written: readonly string[]): boolean {
   const groups = parsed(written);
   return groups.length === 0 || groups.some((group) => holds(entry, group));
 }
@@ -51,16 +51,20 @@ function parsed(written: readonly string[]): readonly (readonly Match[])[] {
   return groups;
 }
 
-function holds(entry: Pick<JournaldEntry, "trusted" | "identifier">, group: readonly Match[]): boolean {
+type Fields = Pick<JournaldEntry, "trusted" | "identifier" | "claimed">;
+
+function holds(entry: Fields, group: readonly Match[]): boolean {
+  const vouched = group.some(({ field }) => field.startsWith("_"));
   return group.every(({ field }) => {
-    const value = fieldOf(entry, field);
+    const value = fieldOf(entry, field, vouched);
     return value !== undefined && group.some((match) => match.field === field && match.value === value);
   });
 }
 
-function fieldOf(entry: Pick<JournaldEntry, "trusted" | "identifier">, field: string): string | undefined {
+function fieldOf(entry: Fields, field: string, vouched: boolean): string | undefined {
   if (field === "SYSLOG_IDENTIFIER") return entry.identifier;
-  return field.startsWith("_") && Object.hasOwn(entry.trusted, field) ? entry.trusted[field] : undefined;
+  const table = field.startsWith("_") ? entry.trusted : vouched ? entry.claimed : undefined;
+  return table !== undefined && Object.hasOwn(table, field) ? table[field] : undefined;
 }
 
 function parseWord(word: string): Match | undefined {
