@@ -11,6 +11,7 @@ import { splitCommand } from "../config/values.ts";
 import type { Fault } from "../core/domain.ts";
 import { plural, suggest, visible } from "../core/text.ts";
 import { lint } from "../doctor/files.ts";
+import { together } from "../doctor/print.ts";
 import type { System } from "../system/index.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
@@ -166,7 +167,7 @@ function check(call: Call, [file]: readonly string[]): number {
     call.out(`${JSON.stringify({ ok: errors.length === 0, files, errors, warnings }, null, 2)}\n`);
   } else {
     say(call, errors);
-    for (const warning of warnings)
+    for (const warning of together(warnings))
       call.err(`${warning.severity}: ${faultText(warning, lines(call.system))}`);
     const seen = files.length === 0 ? `no ${defaultPath}: the built-in default` : files.join(", ");
     if (errors.length > 0) call.err(`${plural(errors.length, "mistake")}\n`);

@@ -15,8 +15,26 @@ const codes: Readonly<Record<Severity, string>> = { error: "31;1", warning: "33;
 const paint = (look: Look, code: string, text: string): string =>
   look.colour ? `\u001b[${code}m${text}\u001b[0m` : text;
 
+/** What holds for several jails because of one line, of [defaults] as a rule, in one: "[jails.a], [jails.b] and 5 more jails". */
+export function together(findings: readonly Finding[]): Finding[] {
+  const about = /^\[jails\.[^\]]+\]/;
+  const groups = Map.groupBy(findings, (one) => {
+    const place = one.at === undefined ? "" : `${one.at.file}:${one.at.line}:${one.at.column}`;
+    return [one.id, place, one.what.replace(about, ""), one.fix].join("\n");
+  });
+  return [...groups.values()].flatMap((some) => {
+    const [first] = some as [Finding];
+    const jails = some.flatMap((one) => about.exec(one.what)?.[0] ?? []);
+    if (jails.length < 2 || first.at === undefined) return some.length === 1 ? [first] : some;
+    const named = jails.length > 3 ? jails.slice(0, 2) : jails.slice(0, -1);
+    const last = jails.length > 3 ? `${jails.length - 2} more jails` : (jails.at(-1) ?? "");
+    return [{ ...first, what: `${named.join(", ")} and ${last}:${first.what.replace(about, "")}` }];
+  });
+}
+
 /** All findings under the headings of their groups; "" when there are none. */
-export function findingsText(findings: readonly Finding[], look: Look): string {
+export function findingsText(all: readonly Finding[], look: Look): string {
+  const findings = together(all);
   return Object.entries(groups)
     .flatMap(([digit, name]) => {
       const some = findings.filter((one) => one.id[3] === digit);

@@ -5,8 +5,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lineReader, lint } from "../../src/doctor/files.ts";
+import { finding } from "../../src/doctor/finding.ts";
 import { catalogue } from "../../src/doctor/index.ts";
-import { findingsText } from "../../src/doctor/print.ts";
+import { findingsText, together } from "../../src/doctor/print.ts";
 import { createLog } from "../../src/system/log.ts";
 import { realSystem } from "../../src/system/real.ts";
 
@@ -122,4 +123,14 @@ describe("files alone", () => {
       expect(findings.map((one) => `${one.id} ${one.what}`)).toEqual([]);
     });
   }
+});
+
+test("what one line means for several jails is printed once", () => {
+  const at = { file: "f2b.toml", line: 3, column: 1 };
+  const about = (jail: string) => finding("F2B102", `[jails.${jail}] bans for 8s only`, { at });
+  const said = (...jails: string[]) => together(jails.map(about)).map((one) => one.what);
+  expect(said("a")).toEqual(["[jails.a] bans for 8s only"]);
+  expect(said("a", "b")).toEqual(["[jails.a] and [jails.b]: bans for 8s only"]);
+  expect(said("a", "b", "c", "d")).toEqual(["[jails.a], [jails.b] and 2 more jails: bans for 8s only"]);
+  expect(together([about("a"), finding("F2B102", "[jails.b] bans for 8s only", {})])).toHaveLength(2);
 });
