@@ -136,7 +136,8 @@ async function judge(
     logpath: file.logpath,
     journald:
       runs && silent && file.journalmatch.length > 0 ? await lastRecord(system, file, now) : undefined,
-    otherPorts: guest ? [] : uncovered(file.settings.port, ports),
+    // Of a guest its host's: the application may answer on any of them.
+    otherPorts: uncovered(file.settings.port, ports),
     port: portsWritten(file.settings.port),
     events,
     guestOf: guest ? by[0] : undefined,

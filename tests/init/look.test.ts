@@ -341,7 +341,7 @@ describe("a whole machine", () => {
       unsafe: undefined,
     });
     expect(of("web-scan")).toMatchObject({ guestOf: undefined });
-    expect(of("wordpress")).toMatchObject({ guestOf: "nginx" });
+    expect(of("wordpress")).toMatchObject({ guestOf: "nginx", otherPorts: [8080] });
     expect(of("nginx-mail")?.unsafe).toContain("forge");
     expect(of("apache-auth")).toBeUndefined();
     expect(of("sshd")).toBeUndefined();
