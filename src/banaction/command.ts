@@ -4,7 +4,9 @@
 
 import { z } from "zod";
 import { parseTarget } from "../core/address.ts";
+import { readsAsOption } from "../core/arguments.ts";
 import type { Target, Time } from "../core/domain.ts";
+import { visibleLine } from "../core/text.ts";
 import { portsText } from "./cut.ts";
 import type { BanAction, JailSetup, Standing, Step } from "./index.ts";
 
@@ -89,10 +91,14 @@ function run(
   what: "start" | "stop" | "ban" | "unban" | "check" | "list",
   given: Values,
   standing?: Standing,
-): Extract<Step, { kind: "run" }> | undefined {
+): Extract<Step, { kind: "run" | "say" }> | undefined {
   const wanted = optionsOf(jail)[what];
   if (wanted === undefined) return undefined;
-  // An id is a stranger's text: it may be an argument of its own, but never look like an option.
+  if (typeof wanted !== "string" && readsAsOption(wanted, given.ip))
+    return {
+      kind: "say",
+      text: `[${jail.jail}] ${what} of "${visibleLine(given.ip, 80)}" is left out: ${wanted[0]} would take it for an option; write "--" before {ip}, or take it from $F2B_IP`,
+    };
   const filled = (text: string): string =>
     text.replace(/\{([a-z]+)\}/g, (whole, word: Word) => given[word] ?? whole);
   const command =
@@ -132,6 +138,12 @@ function run(
   };
 }
 
+/** Questions name no target, so there is nothing to leave out. */
+const asked = (jail: JailSetup, what: "check" | "list"): Extract<Step, { kind: "run" }> | undefined => {
+  const step = run(jail, what, values(jail, undefined, undefined, 0));
+  return step?.kind === "run" ? step : undefined;
+};
+
 const steps = (step: Step | undefined): Step[] => (step === undefined ? [] : [step]);
 
 export const command: BanAction = {
@@ -151,7 +163,7 @@ export const command: BanAction = {
     targets.flatMap((target) => steps(run(jail, "unban", values(jail, target, undefined, 0)))),
   stop: (jail) => steps(run(jail, "stop", values(jail, undefined, undefined, 0))),
   list(jail) {
-    const step = run(jail, "list", values(jail, undefined, undefined, 0));
+    const step = asked(jail, "list");
     if (step === undefined) return undefined;
     return {
       step,
@@ -170,7 +182,7 @@ export const command: BanAction = {
     };
   },
   intact(jail) {
-    const step = run(jail, "check", values(jail, undefined, undefined, 0));
+    const step = asked(jail, "check");
     return step === undefined ? [] : [{ step, everyMs: 10_000, read: (_answer, code) => code === 0 }];
   },
 };

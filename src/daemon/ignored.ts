@@ -2,9 +2,11 @@
 // when they change, and ignorecommand runs with a time limit and a cache. What is decided from them is pure (core/ignore.ts).
 
 import { parseAddress } from "../core/address.ts";
+import { readsAsOption } from "../core/arguments.ts";
 import type { Failure, IgnorePolicy, Jail, Target } from "../core/domain.ts";
 import { compileIgnore, ignoreReason } from "../core/ignore.ts";
 import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
+import { visibleLine } from "../core/text.ts";
 import type { System } from "../system/index.ts";
 
 const resolveEveryMs = 5 * 60_000;
@@ -107,6 +109,12 @@ export function createIgnoreCommand(
   const cache = new Map<string, { readonly at: number; readonly ignore: boolean }>();
   let saidAt = Number.NEGATIVE_INFINITY;
   const turns = createTurns(system, commandsAtOnce, commandLimitMs);
+  const complain = (what: string): void => {
+    const at = system.clock.monotonic();
+    if (at - saidAt < sayEveryMs) return;
+    saidAt = at;
+    system.log.say("warning", `[${jail.name}] ${what}`);
+  };
   return async (failure, now) => {
     const values = commandValues(jail, failure);
     const key =
@@ -118,15 +126,14 @@ export function createIgnoreCommand(
       if (known !== undefined && now - known.at < ignorecache.maxTime * 1000) return known.ignore;
     }
     // An address is all that may become an argument; everything else reaches the command as environment and JSON.
-    const argv = ignorecommand.map((word) => word.replaceAll("{ip}", values.ip ?? ""));
+    const ip = values.ip ?? "";
+    if (readsAsOption(ignorecommand, ip)) {
+      complain(`ignorecommand is not asked about "${visibleLine(ip, 80)}": it would take it for an option`);
+      return false;
+    }
+    const argv = ignorecommand.map((word) => word.replaceAll("{ip}", () => ip));
     if (!(await turns.take())) {
-      if (now - saidAt >= sayEveryMs) {
-        saidAt = now;
-        system.log.say(
-          "warning",
-          `[${jail.name}] ignorecommand cannot keep up: bans go on without asking it`,
-        );
-      }
+      complain("ignorecommand cannot keep up: bans go on without asking it");
       return false;
     }
     const result = await system.programs

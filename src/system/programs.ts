@@ -34,11 +34,15 @@ export function realPrograms(places: ProgramPlaces = {}): Programs {
     return directories.map((directory) => `${directory}/${name}`).find((path) => isTrusted(path, own));
   };
 
-  /** Absolute paths come from the configuration, which has judged them; a bare name is looked up. */
+  /** An absolute path comes from the configuration, and is judged each time: it may have been replaced since. A bare name is looked up. */
   const locate = (command: readonly string[]): string[] => {
     const [name, ...rest] = command;
     if (name === undefined) throw new Error("an empty command");
-    if (name.startsWith("/")) return [name, ...rest];
+    if (name.startsWith("/")) {
+      const whose = name === process.execPath ? undefined : whoElseWrites(name);
+      if (whose !== undefined) throw new Error(`${name} ${whose}`);
+      return [name, ...rest];
+    }
     const path = find(name);
     if (path === undefined) throw new Error(`${name}: no such program in ${directories.join(", ")}`);
     return [path, ...rest];
@@ -61,6 +65,20 @@ function isTrusted(path: string, own: boolean): boolean {
   } catch {
     return false;
   }
+}
+
+/** Why a program must not be run: somebody else than root or ourselves could have put it there. What is not there fails by itself. */
+function whoElseWrites(path: string): string | undefined {
+  let stat: fs.Stats;
+  try {
+    stat = fs.statSync(path);
+  } catch {
+    return undefined;
+  }
+  if (stat.uid !== 0 && stat.uid !== process.geteuid?.())
+    return `belongs to user ${stat.uid}, not to root: it is not run (chown root it)`;
+  const others = (stat.mode & 0o002) !== 0 || ((stat.mode & 0o020) !== 0 && stat.gid !== 0);
+  return others ? "can be written by others: it is not run (chmod go-w it)" : undefined;
 }
 
 async function run(

@@ -429,6 +429,22 @@ describe("command", () => {
     expect(fs.readFileSync(path.join(work, "said"), "utf8")).toBe(evil.target.text);
   });
 
+  test("what a program would take for an option is left out, and told", () => {
+    const evil = { target: { kind: "id", text: "--help" }, until: "forever" } as unknown as Standing;
+    const kinds = (ban: readonly string[]) => {
+      const jail = setup("command", { options: { ban, unban: ban } });
+      return [...action.ban(jail, [evil], 0), ...action.unban(jail, [evil.target])].map((step) =>
+        step.kind === "run" ? step.command.join(" ") : step.kind,
+      );
+    };
+    expect(kinds(["/bin/lock", "{ip}"])).toEqual(["say", "say"]);
+    expect(kinds(["/bin/lock", "--", "{ip}"])).toEqual(["/bin/lock -- --help", "/bin/lock -- --help"]);
+    expect(kinds(["/bin/lock", "--user={ip}"])).toEqual([
+      "/bin/lock --user=--help",
+      "/bin/lock --user=--help",
+    ]);
+  });
+
   test("a text needs unsafe_shell, a word in braces must be known, the program is not put together", () => {
     const good = { ban: ["/bin/true", "{ip}"], unban: ["/bin/true"] };
     const parse = (more: Readonly<Record<string, unknown>>) =>

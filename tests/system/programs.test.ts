@@ -37,6 +37,29 @@ describe("finding a program", () => {
 });
 
 describe("running a program", () => {
+  test("named by its path happens only while nobody else can change it", async () => {
+    const { directory } = fakePrograms({ act: "echo done" });
+    const act = `${directory}/act`;
+    const ran = async () => {
+      const { code, stdout, stderr } = await programs.run([act]);
+      return { code, said: stdout + stderr };
+    };
+    expect(await ran()).toEqual({ code: 0, said: "done\n" });
+    fs.chmodSync(act, 0o757);
+    expect(await ran()).toEqual({
+      code: -1,
+      said: `${act} can be written by others: it is not run (chmod go-w it)`,
+    });
+    expect(() => programs.start([act])).toThrow("can be written by others");
+    fs.chmodSync(act, 0o755);
+    expect((await ran()).code).toBe(0);
+    if (process.geteuid?.() !== 0) return;
+    fs.chownSync(act, 4242, 4242);
+    expect(await ran()).toEqual({
+      code: -1,
+      said: `${act} belongs to user 4242, not to root: it is not run (chown root it)`,
+    });
+  });
   test("gives its code, its output, and takes standard input", async () => {
     const result = await programs.run(["sh", "-c", "cat; echo oops >&2; exit 3"], { stdin: "hello" });
     expect(result).toEqual({ code: 3, stdout: "hello", stderr: "oops\n", timedOut: false });
