@@ -1,6 +1,8 @@
-// f2b completion bash|zsh|fish: made from the declarations; jails and banned addresses are asked of the daemon as one types.
+// f2b completion bash|zsh|fish: made from the declarations; jails and banned addresses are asked of the daemon as one types. The scripts
+// only pass on what stands before the cursor and pick what begins like it: a candidate is never expanded by the shell, because what is
+// banned may carry a stranger's text.
 
-import { type Command, commands, exits } from "./index.ts";
+import { type Command, type Completes, commands, exits } from "./index.ts";
 import { globalOptions } from "./parse.ts";
 
 export const completion: Command = {
@@ -8,20 +10,20 @@ export const completion: Command = {
   summary: "completion for bash, zsh or fish",
   usage: ["f2b completion bash|zsh|fish"],
   options: [],
-  completes: [["bash", "zsh", "fish"]],
+  completes: [["bash", "zsh", "fish"], []],
   help: `
   bash   f2b completion bash > /etc/bash_completion.d/f2b
   zsh    f2b completion zsh > "\${fpath[1]}/_f2b"
   fish   f2b completion fish > ~/.config/fish/completions/f2b.fish`,
   async run(call) {
-    const [shell, kind, ...typed] = call.words;
+    const [shell, ...typed] = call.words;
     if (shell === "words") {
       // What the scripts call back: candidates for the word after those typed.
-      for (const word of await candidates(kind ?? "", typed, call.socket)) call.out(`${word}\n`);
+      for (const word of await candidates(typed, call.socket)) call.out(`${word}\n`);
       return exits.fine;
     }
     const script = shell === "bash" ? bash : shell === "zsh" ? zsh : shell === "fish" ? fish : undefined;
-    if (script === undefined) {
+    if (script === undefined || typed.length > 0) {
       call.err("f2b: for which shell?\n  f2b completion bash|zsh|fish\n");
       return exits.usage;
     }
@@ -30,52 +32,85 @@ export const completion: Command = {
   },
 };
 
-/** Candidates after `f2b NAME typed…`; "" as name: the commands. */
-async function candidates(
-  name: string,
-  typed: readonly string[],
-  socket: string | undefined,
-): Promise<readonly string[]> {
-  if (name === "") return [...Object.keys(commands), "help"];
-  if (name === "help") return Object.keys(commands);
+/** The line by which the scripts know that names of files fit as well. No candidate has a blank. */
+const files = "files here";
+
+/** Candidates after `f2b typed…`. */
+async function candidates(typed: readonly string[], socket: string | undefined): Promise<readonly string[]> {
+  const wantsValue = (word: string, options: Command["options"]) =>
+    [...options, ...globalOptions].find(
+      (one) => one.value !== undefined && (word === `--${one.name}` || word === `-${one.short}`),
+    );
+  let at = 0;
+  while (typed[at]?.startsWith("-") === true) at += wantsValue(typed[at] ?? "", []) === undefined ? 1 : 2;
+  const name = typed[at];
+  if (name === undefined) return at > typed.length ? [files] : [...Object.keys(commands), "help"];
+  if (name === "help") return typed.length > at + 1 ? [] : Object.keys(commands);
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry === undefined) return [];
   const command = await entry.load();
-  const options = [...command.options, ...globalOptions].map((option) => `--${option.name}`);
+  let words = 0;
+  for (let i = at + 1; i < typed.length; i++) {
+    const option = wantsValue(typed[i] ?? "", command.options);
+    if (option === undefined) words += typed[i]?.startsWith("-") === true ? 0 : 1;
+    else if (i === typed.length - 1) return offered(valueKind(option.value), socket);
+    else i++;
+  }
+  const own = new Set(command.options.map((option) => option.name));
+  const options = [...command.options, ...globalOptions.filter((one) => !own.has(one.name))].map(
+    (option) => `--${option.name}`,
+  );
   const places = command.completes ?? [];
-  const place = places[Math.min(typed.length, places.length - 1)];
-  if (place === undefined || place === "file" || place === "service") return options;
-  if (typeof place !== "string") return [...place, ...options];
-  const path = socket ?? "/run/f2b/f2b.sock";
+  return [...(await offered(places[Math.min(words, places.length - 1)] ?? [], socket)), ...options];
+}
+
+const valueKind = (value: string | undefined): Completes =>
+  value === "JAIL" ? "jail" : value === "FILE" || value === "DIR" || value === "LOG" ? "file" : [];
+
+async function offered(what: Completes, socket: string | undefined): Promise<readonly string[]> {
+  if (typeof what !== "string") return what;
+  if (what === "file") return [files];
+  if (what === "setting") return (await import("../config/settings.ts")).settableKeys;
+  if (what === "key")
+    return [...new Set((await import("../config/reference.ts")).reference().map((one) => one.key))];
+  const unix = socket ?? "/run/f2b/f2b.sock";
   try {
-    if (place === "jail") {
-      const report = (await (await fetch("http://f2b/status", { unix: path })).json()) as {
-        jails: { name: string }[];
-      };
-      return [...report.jails.map((jail) => jail.name), ...options];
+    if (what === "jail") {
+      const answer = await fetch("http://f2b/status", { unix });
+      return ((await answer.json()) as { jails: { name: string }[] }).jails.map((jail) => jail.name);
     }
-    const answer = await fetch("http://f2b/banned", { unix: path, method: "POST", body: "{}" });
+    const answer = await fetch("http://f2b/banned", { unix, method: "POST", body: "{}" });
+    const { bans } = (await answer.json()) as { bans: { target: string }[] };
+    // Other targets than addresses are a stranger's text.
     return [
-      ...((await answer.json()) as { bans: { target: string }[] }).bans
-        .slice(0, 500)
-        .map((ban) => ban.target),
-      ...options,
-    ];
+      ...new Set(bans.map((ban) => ban.target).filter((target) => /^[0-9a-f.:/]+$/.test(target))),
+    ].slice(0, 500);
   } catch {
-    return options; // no daemon: nothing to offer but the options
+    return []; // no daemon: nothing to offer but the options
   }
 }
 
+// Bash would split words at the colons of an address; so the line is split here, and what stands before the last colon is not repeated.
 const bash = `# bash completion for f2b
 _f2b() {
-  local current="\${COMP_WORDS[COMP_CWORD]}"
-  local IFS=$'\\n'
-  if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "$(f2b completion words "" 2>/dev/null)" -- "$current"))
-  else
-    COMPREPLY=($(compgen -W "$(f2b completion words "\${COMP_WORDS[1]}" "\${COMP_WORDS[@]:2:COMP_CWORD-2}" 2>/dev/null)" -- "$current"))
-    [ "\${#COMPREPLY[@]}" -eq 0 ] && COMPREPLY=($(compgen -f -- "$current"))
+  local line="\${COMP_LINE:0:COMP_POINT}" current="" one
+  local -a typed
+  read -ra typed <<< "$line"
+  if [[ "$line" != *[[:space:]] ]]; then
+    current="\${typed[\${#typed[@]}-1]}"
+    unset "typed[\${#typed[@]}-1]"
   fi
+  local before=""
+  [[ "$COMP_WORDBREAKS" == *:* && "$current" == *:* ]] && before="\${current%"\${current##*:}"}"
+  COMPREPLY=()
+  while IFS= read -r one; do
+    if [ "$one" = "${files}" ]; then
+      compopt -o filenames 2>/dev/null
+      while IFS= read -r one; do COMPREPLY+=("$one"); done < <(compgen -f -- "$current")
+    elif [[ "$one" == "$current"* ]]; then
+      COMPREPLY+=("\${one#"$before"}")
+    fi
+  done < <(f2b completion words -- "\${typed[@]:1}" 2>/dev/null)
 }
 complete -F _f2b f2b
 `;
@@ -83,23 +118,23 @@ complete -F _f2b f2b
 const zsh = `#compdef f2b
 _f2b() {
   local -a found
-  if (( CURRENT == 2 )); then
-    found=("\${(@f)$(f2b completion words "" 2>/dev/null)}")
-  else
-    found=("\${(@f)$(f2b completion words "\${words[2]}" "\${(@)words[3,CURRENT-1]}" 2>/dev/null)}")
-  fi
-  (( \${#found} )) && compadd -a found || _files
+  found=("\${(@f)$(f2b completion words -- "\${(@)words[2,CURRENT-1]}" 2>/dev/null)}")
+  (( \${found[(Ie)${files}]} )) && _files
+  found=("\${(@)found:#${files}}")
+  compadd -- "\${(@)found:#}"
 }
-_f2b "$@"
+if [ "$funcstack[1]" = "_f2b" ]; then _f2b "$@"; else compdef _f2b f2b; fi
 `;
 
 const fish = `# fish completion for f2b
 function __f2b_words
   set -l typed (commandline -opc)
-  if test (count $typed) -le 1
-    f2b completion words "" 2>/dev/null
-  else
-    f2b completion words $typed[2] $typed[3..-1] 2>/dev/null
+  for one in (f2b completion words -- $typed[2..-1] 2>/dev/null)
+    if test "$one" = "${files}"
+      __fish_complete_path (commandline -ct)
+    else
+      printf '%s\\n' $one
+    end
   end
 end
 complete -c f2b -f -a "(__f2b_words)"

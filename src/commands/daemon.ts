@@ -5,6 +5,7 @@ import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { faultText } from "../config/faults.ts";
 import { type Config, loadConfig } from "../config/index.ts";
 import type { Fault, Result } from "../core/domain.ts";
+import { surviveBugs } from "../daemon/bugs.ts";
 import { startDaemon } from "../daemon/daemon.ts";
 import { createMessenger } from "../daemon/messenger.ts";
 import { notificationsOf } from "../daemon/notifications.ts";
@@ -31,6 +32,8 @@ Signals: HUP reads the configuration again, USR1 reopens the log file, TERM stop
 };
 
 async function run(call: Call): Promise<number> {
+  // For files and for programs that it starts: what f2b knows is nobody else's.
+  process.umask(0o077);
   // Trying the firewalls takes as long as reading the configuration: both at once.
   const choice = call.flags["dry-run"] === true ? undefined : chooseBanaction(call.system);
   const first = read(call.system, call.config);
@@ -48,6 +51,13 @@ async function run(call: Call): Promise<number> {
       `configuration: ${warning.what}`,
       warning.fix === undefined ? {} : { fix: warning.fix },
     );
+
+  let broken = false;
+  let end: () => void = () => process.kill(process.pid, "SIGTERM");
+  surviveBugs(system, process, () => {
+    broken = true;
+    end();
+  });
 
   const { dryrun, prepare } = await chooseEnforcement(config, choice);
   if (dryrun !== undefined) log.say("warning", `DRY RUN, nobody is banned: ${dryrun}`);
@@ -71,9 +81,10 @@ async function run(call: Call): Promise<number> {
     dryrun,
   });
   if (!("stopped" in started)) return complain(call, started, exits.unavailable);
+  end = started.stopSoon;
   await started.stopped;
   log.close();
-  return exits.fine;
+  return broken ? exits.broken : exits.fine;
 }
 
 const read = (system: System, path: string | undefined): Result<Config> =>

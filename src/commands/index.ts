@@ -16,12 +16,14 @@ export interface Command {
   /** Longer text and examples for `f2b help NAME`. */
   readonly help?: string;
   /** What completes the positional words in turn; the last one repeats. */
-  readonly completes?: readonly ("jail" | "banned" | "file" | "service" | readonly string[])[];
+  readonly completes?: readonly Completes[];
   /** Returns the exit code (see `exits`). */
   run(call: Call): Promise<number>;
   /** The half that lives in the daemon: what the control socket answers, by "METHOD /path". */
   readonly routes?: Readonly<Record<string, Route>>;
 }
+
+export type Completes = "jail" | "banned" | "file" | "setting" | "key" | readonly string[];
 
 export interface Option {
   readonly name: string;

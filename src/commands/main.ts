@@ -9,14 +9,17 @@ import { type Call, type Command, type commands as Commands, exits } from "./ind
 import { parseWords } from "./parse.ts";
 import { version } from "./version.ts";
 
-/** Variables that turn a Bun executable into an interpreter of a stranger's code. */
-const dangerous = ["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT", "BUN_INSPECT_PRELOAD", "BUN_CONFIG_PRELOAD"];
+/**
+ * Variables that turn a Bun executable into an interpreter of a stranger's code, or let a debugger in. BUN_OPTIONS has had its effect when
+ * we get here, and BUN_BE_BUN never lets us: sudo and the service unit keep them away, this is for who starts f2b with them by mistake.
+ */
+const dangerous = /^BUN_(?:OPTIONS|BE_BUN|CONFIG_PRELOAD|INSPECT(?:_[A-Z_]+)?)$/;
 
 export async function main(argv: readonly string[], list: typeof Commands): Promise<number> {
   const out = (text: string): void => write(1, text);
   const err = (text: string): void => write(2, text);
 
-  const hostile = dangerous.find((name) => process.env[name] !== undefined);
+  const hostile = Object.keys(process.env).find((name) => dangerous.test(name));
   if (hostile !== undefined && process.getuid?.() === 0) {
     err(
       `f2b: ${hostile} is set: as root this would run other code than f2b's\n  fix: unset ${hostile}, then try again\n`,

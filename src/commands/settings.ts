@@ -20,7 +20,7 @@ export const get: Command = {
   usage: ["f2b get JAIL [KEY]", "f2b get daemon KEY"],
   most: 2,
   options: [],
-  completes: ["jail"],
+  completes: ["jail", "setting", []],
   run(call) {
     const [jail, key] = call.words;
     if (jail === undefined) {
@@ -58,7 +58,7 @@ export const set: Command = {
       summary: "make it last: written beside the state, wins over the configuration, shown by f2b jails show",
     },
   ],
-  completes: ["jail", []],
+  completes: ["jail", "setting", []],
   help: `
 Examples:
   f2b set sshd maxretry 3
