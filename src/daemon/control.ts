@@ -51,11 +51,16 @@ export async function openControl(
   daemon: Daemon,
 ): Promise<Control | Fault> {
   const directory = dirname(path);
+  const inherited = process.umask(0o022);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
   } catch (error) {
     return cannot(path, error);
+  } finally {
+    process.umask(inherited);
   }
+  const strangers = whoElseMayReplace(system, directory);
+  if (strangers !== undefined) return strangers;
   const there = system.files.lstat(path);
   if (there !== undefined) {
     if (there.kind !== "socket") {
@@ -105,6 +110,23 @@ export async function openControl(
       void server.stop(true);
       rmSync(path, { force: true });
     },
+  };
+}
+
+/** Whoever may put another socket in the place of ours is asked instead of us. In a directory with the sticky bit nobody may. */
+function whoElseMayReplace({ files }: System, directory: string): Fault | undefined {
+  const stat = files.stat(directory);
+  if (stat === undefined) return undefined;
+  const self = process.geteuid?.() ?? 0;
+  const foreign = stat.uid !== 0 && stat.uid !== self;
+  const others = (stat.mode & 0o002) !== 0 || ((stat.mode & 0o020) !== 0 && stat.gid !== 0);
+  if (!foreign && (!others || (stat.mode & 0o1000) !== 0)) return undefined;
+  return {
+    what: foreign
+      ? `${directory}, where the control socket is to be, belongs to user ${stat.uid}`
+      : `${directory}, where the control socket is to be, can be written by others`,
+    why: "they could put a socket of their own there, and answer in f2b's place",
+    fix: foreign ? `chown root ${directory}` : `chmod go-w ${directory}`,
   };
 }
 

@@ -5,8 +5,9 @@ import { accessStamp, resolveStamp, stampAt } from "../core/datetime.ts";
 import type { Position, Time } from "../core/domain.ts";
 import { createFilesSource, type FilesSource } from "../source/files.ts";
 import { findFiles } from "../source/glob.ts";
-import type { LogSource, SourceNotice } from "../source/index.ts";
+import type { Chunk, LogSource, SourceNotice } from "../source/index.ts";
 import { createJournaldSource } from "../source/journald.ts";
+import { bugText } from "./bugs.ts";
 import type { Core } from "./core.ts";
 import type { RunningJail } from "./jail.ts";
 import { zoneOf } from "./matching.ts";
@@ -75,7 +76,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
             if (problems.delete(name)) {
               core.told({ kind: "source", at: core.now(), text: `${name} is read again`, recovered: true });
             }
-            pipeline.take(chunk);
+            take(chunk);
           }
           return; // closed by us
         } catch (error) {
@@ -91,6 +92,19 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
         }
       }
     })();
+  }
+
+  /** A bug on the way of one chunk costs that chunk: read again it would only throw again, and keep everybody's logs from being read. */
+  function take(chunk: Chunk): void {
+    try {
+      pipeline.take(chunk);
+    } catch (error) {
+      const where = chunk.kind === "file" ? `${chunk.path} at byte ${chunk.offset}` : "the journal";
+      system.log.say(
+        "critical",
+        `a bug in f2b, please report it; a piece of ${where} was not looked at: ${bugText(error)}`,
+      );
+    }
   }
 
   function end(name: string): void {

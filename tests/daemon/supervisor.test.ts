@@ -1,0 +1,44 @@
+// What one piece of a log does to the path it takes must not stop the log.
+
+import { expect, test } from "bun:test";
+import fs from "node:fs";
+import type { Core } from "../../src/daemon/core.ts";
+import type { Pipeline } from "../../src/daemon/pipeline.ts";
+import { createSupervisor } from "../../src/daemon/supervisor.ts";
+import { inDirectory, system } from "../source/reading.ts";
+import { eventually } from "../support/time.ts";
+
+test("a chunk on which the pipeline throws is told and passed over; what comes behind it is read", () =>
+  inDirectory(async (directory) => {
+    const log = `${directory}/app.log`;
+    fs.writeFileSync(log, "");
+    const jail = { backend: "inotify", logpath: [log], journalmatch: [], findtime: 600 };
+    const running = { jail, state: "running", origin: "none", reason: undefined, files: new Set() };
+    const said: string[] = [];
+    const core = {
+      system: { ...system, log: { say: (_level: string, text: string) => said.push(text) } },
+      jails: new Map([["app", running]]),
+      config: { daemon: { linecap: 8192 } },
+      events: { tell: () => undefined },
+      told: () => undefined,
+      now: () => Date.now(),
+    } as unknown as Core;
+    const taken: string[] = [];
+    const pipeline = {
+      positions: new Map(),
+      forgetScanners: () => undefined,
+      take(chunk: { text: string }) {
+        if (chunk.text.includes("poison")) throw new Error("a bug");
+        taken.push(chunk.text);
+      },
+    } as unknown as Pipeline;
+    const supervisor = createSupervisor(core, pipeline);
+    supervisor.align();
+    await eventually("the log is read", () => said.some((text) => text.startsWith("reading")));
+    fs.appendFileSync(log, "poison\n");
+    await eventually("the bug is told", () => said.some((text) => text.includes("please report")));
+    fs.appendFileSync(log, "after\n");
+    await eventually("the next line", () => taken.includes("after\n"), 1500);
+    await supervisor.close();
+    expect(said.find((text) => text.includes("please report"))).toContain(`${log} at byte 0`);
+  }));
