@@ -21,10 +21,18 @@ export function lookAtMachine(system: System): MachineAddresses {
       ...gateways4(text(system, "/proc/net/route")),
       ...gateways6(text(system, "/proc/net/ipv6_route")),
     ],
-    resolvers: resolvers(text(system, "/etc/resolv.conf")),
+    resolvers: [...new Set(resolverFiles.flatMap((path) => resolvers(text(system, path))))],
     sessions: sessions(system),
   };
 }
+
+/** Where a resolver of the machine's own answers (127.0.0.53), the ones that it asks stand elsewhere. */
+const resolverFiles = [
+  "/etc/resolv.conf",
+  "/run/systemd/resolve/resolv.conf",
+  "/run/NetworkManager/no-stub-resolv.conf",
+  "/run/resolvconf/resolv.conf",
+];
 
 function text(system: System, path: string): string {
   try {

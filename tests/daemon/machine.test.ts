@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { gateways4, gateways6, mighty, resolvers, utmpSessions } from "../../src/daemon/machine.ts";
+import {
+  gateways4,
+  gateways6,
+  lookAtMachine,
+  mighty,
+  resolvers,
+  utmpSessions,
+} from "../../src/daemon/machine.ts";
+import { fakeSystem } from "../support/system.ts";
 
 const text = (list: readonly string[]): string[] => list.map(String);
 
@@ -30,6 +38,22 @@ describe("the machine's own addresses", () => {
         ),
       ),
     ).toEqual(["192.0.2.1", "fe80::1"]);
+  });
+
+  test("behind a resolver of the machine's own stand the ones that it asks", () => {
+    const system = fakeSystem({
+      files: {
+        "/etc/resolv.conf": "nameserver 127.0.0.53\n",
+        "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.53\nnameserver 2001:db8::53\n",
+        "/run/NetworkManager/no-stub-resolv.conf": "nameserver 192.0.2.53\nnameserver 192.0.2.54\n",
+      },
+    });
+    expect(text(lookAtMachine(system).resolvers)).toEqual([
+      "127.0.0.53",
+      "192.0.2.53",
+      "2001:db8::53",
+      "192.0.2.54",
+    ]);
   });
 
   test("who may become root are root and the members of sudo, wheel and admin", () => {

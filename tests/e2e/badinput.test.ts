@@ -187,8 +187,12 @@ describe.skipIf(!able)("bad input", () => {
   });
 
   test.skipIf(!root)("variables that would make an interpreter of it are refused as root", () => {
-    const { code, text } = f2b(["version"], { env: { BUN_INSPECT: "ws://127.0.0.1:1/" } });
-    expect(code).not.toBe(0);
-    expect(text).toContain("BUN_INSPECT");
+    for (const name of ["BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_NOTIFY", "BUN_OPTIONS"]) {
+      const { code, text } = f2b(["version"], { env: { [name]: "--smol" } });
+      expect(code).toBe(64);
+      expect(text).toContain(`${name} is set`);
+    }
+    // What only tunes the engine is left to the administrator.
+    expect(f2b(["version"], { env: { BUN_JSC_useJIT: "0" } }).code).toBe(0);
   });
 });
