@@ -10,7 +10,7 @@ import type { Core } from "./core.ts";
 import type { Explanation } from "./explain.ts";
 import type { RunningJail, Shared } from "./jail.ts";
 import { iso } from "./report.ts";
-import { filesOf, reportBan } from "./reporting.ts";
+import { filesOf, problemsOf, reportBan } from "./reporting.ts";
 
 export async function explainTarget(core: Core, target: Target, shared: Shared): Promise<Explanation> {
   const guarded = guardReason(target, shared.guard());
@@ -80,8 +80,7 @@ export function counted(
 }
 
 function firewallSays(core: Core, { jail }: RunningJail): string {
-  const problems = core.enforcer.problems(jail.name);
-  if (problems.length > 0)
-    return problems.map((problem) => `${problem.banaction}: ${problem.fault.what}`).join("; ");
+  const problems = problemsOf(core, jail.name);
+  if (problems.length > 0) return problems.join("; ");
   return `${jail.banaction.map((use) => use.name).join(", ")}, ${jail.port === "all" ? "all ports" : `ports ${jail.port.map((p) => (p.from === p.to ? `${p.from}` : `${p.from}-${p.to}`)).join(", ")}`}`;
 }

@@ -1,7 +1,7 @@
 // The running daemon → the plain shapes of report.ts.
 
 import { targetKey } from "../core/address.ts";
-import type { Ban } from "../core/domain.ts";
+import type { Ban, JailName } from "../core/domain.ts";
 import { jailBans } from "../core/state.ts";
 import { findFiles } from "../source/glob.ts";
 import type { Core } from "./core.ts";
@@ -28,6 +28,15 @@ export function reportBan(core: Core, ban: Ban): BanReport {
 }
 
 const endOf = (ban: Ban): number => (ban.until === "forever" ? Number.POSITIVE_INFINITY : ban.until);
+
+/** What a firewall has refused, with what it said: nowhere else would an operator look for it. */
+export const problemsOf = (core: Core, jail: JailName): string[] =>
+  core.enforcer
+    .problems(jail)
+    .map(
+      ({ banaction, fault }) =>
+        `${banaction}: ${fault.what}${fault.why === undefined ? "" : `: ${fault.why}`}`,
+    );
 
 /** What is read, and what is watched though nothing has come from it since the start. */
 export function filesOf({ system }: Core, { jail, origin, files }: RunningJail): string[] {
@@ -57,7 +66,7 @@ export async function describeJail(core: Core, running: RunningJail, whole: bool
     ...(campaign === undefined ? {} : { campaign }),
     banactions: jail.banaction.map((use) => use.name),
     problems: [
-      ...core.enforcer.problems(jail.name).map((problem) => `${problem.banaction}: ${problem.fault.what}`),
+      ...problemsOf(core, jail.name),
       ...[...running.slow].map(
         (one) =>
           `this expression is too slow and was switched off: ${one}  (anchor it and repeat nothing that repeats; see f2b doctor)`,

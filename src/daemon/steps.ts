@@ -24,6 +24,13 @@ export type Fetch = (call: HttpCall) => Promise<{ readonly status: number; reado
 
 const httpTimeoutMs = 15_000;
 const scriptTimeoutMs = 60_000;
+
+/** A command as one says it: enough to tell which of many it was. */
+const shortly = (command: readonly string[]): string => {
+  const text = visibleLine(command.join(" "));
+  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+};
+
 const mostListing = 1 << 29;
 /** Steps that nobody waits for, at once. More than that are dropped: packets of their addresses are dropped anyway. */
 const mostExtras = 8;
@@ -85,7 +92,7 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
       return undefined;
     const said = visibleLine((result.stderr.trim() || result.stdout.trim()).slice(0, 300));
     const how = result.timedOut ? "took too long" : `failed with exit code ${result.code}`;
-    return { what: `${step.command.slice(0, 3).join(" ")} ${how}`, ...(said === "" ? {} : { why: said }) };
+    return { what: `${shortly(step.command)} ${how}`, ...(said === "" ? {} : { why: said }) };
   }
 
   function extra(step: Extract<Step, { kind: "run" }>): void {

@@ -186,7 +186,10 @@ function checkDaemon(facts: Facts, jails: readonly Jail[]): Finding[] {
     found.push(finding("F2B412", "the daemon bans nobody", { why: status.dryrun }));
   if (status.degraded !== undefined)
     found.push(finding("F2B418", `the journal cannot be written: ${status.degraded}`));
-  for (const problem of status.problems) found.push(finding("F2B413", problem));
+  // Those of one jail stand there as well, with more of the reason.
+  const told = status.jails.flatMap(({ name, problems }) => problems.map((one) => `[${name}] ${one}`));
+  for (const problem of status.problems)
+    if (!told.some((one) => one.startsWith(problem))) found.push(finding("F2B413", problem));
   for (const jail of status.jails) {
     if (jail.state === "broken")
       found.push(

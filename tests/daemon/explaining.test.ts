@@ -2,8 +2,10 @@
 
 import { expect, test } from "bun:test";
 import { parseTarget } from "../../src/core/address.ts";
-import type { Jail, Seconds, Target } from "../../src/core/domain.ts";
+import type { Jail, JailName, Seconds, Target } from "../../src/core/domain.ts";
+import type { Core } from "../../src/daemon/core.ts";
 import { counted } from "../../src/daemon/explaining.ts";
+import { problemsOf } from "../../src/daemon/reporting.ts";
 
 const jail: Pick<Jail, "maxretry" | "findtime" | "prefix" | "campaign"> = {
   maxretry: 5,
@@ -35,4 +37,15 @@ test("a campaign lowers what is enough", () => {
   expect(counted(target("192.0.2.1"), { ...jail, campaign: policy }, 1, undefined)).toBe(
     "1 of 5 failures within 10m",
   );
+});
+
+test("of a firewall that refuses, what its program said is passed on", () => {
+  const fault = {
+    what: "iptables -w 10 -I DOCKER-USER failed with exit code 1",
+    why: "No chain by that name",
+  };
+  const core = { enforcer: { problems: () => [{ banaction: "iptables", fault }] } } as unknown as Core;
+  expect(problemsOf(core, "web" as JailName)).toEqual([
+    "iptables: iptables -w 10 -I DOCKER-USER failed with exit code 1: No chain by that name",
+  ]);
 });
