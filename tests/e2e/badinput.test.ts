@@ -187,8 +187,12 @@ describe.skipIf(!able)("bad input", () => {
   });
 
   test.skipIf(!root)("variables that would make an interpreter of it are refused as root", () => {
-    for (const name of ["BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_NOTIFY", "BUN_OPTIONS"]) {
-      const { code, text } = f2b(["version"], { env: { [name]: "--smol" } });
+    const debuggers = ["BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_NOTIFY"];
+    for (const [name, value] of [
+      ...debuggers.map((one) => [one, "ws://127.0.0.1:1/"]),
+      ["BUN_OPTIONS", "--smol"],
+    ]) {
+      const { code, text } = f2b(["version"], { env: { [`${name}`]: `${value}` } });
       expect(code).toBe(64);
       expect(text).toContain(`${name} is set`);
     }
