@@ -223,7 +223,8 @@ function lintPattern(filter: Filter, one: Written, pattern: Pattern, sound: bool
   if (hosts === 0 && !elsewhere) found.push(finding("F2B202", `${shown} has no address`, at));
   if (hosts > 1 && !filled.includes("|"))
     found.push(finding("F2B210", `${shown} has ${hosts} addresses`, at));
-  if (wildcardBeforeHost(filled) !== undefined)
+  // The end of a line within several is an anchor like any other.
+  if (wildcardBeforeHost(multiline ? filled.replaceAll("(?=\\n|$)", "$") : filled) !== undefined)
     found.push(finding("F2B209", `${shown}: a catch-all stands before the address and the end is open`, at));
   found.push(...besideHost(filled).map(({ id, what }) => finding(id, `${shown}: ${what}`, at)));
   // With a format that knows a head, the head is never seen.

@@ -2,6 +2,7 @@
 // --json, and as text for people.
 
 import type { Fault, Place } from "../core/domain.ts";
+import { wildcardBeforeHost } from "../core/sample.ts";
 import type { Plan, PlannedJail } from "./plan.ts";
 import type { FilterCheck } from "./samples.ts";
 import { relative } from "./write.ts";
@@ -98,11 +99,24 @@ function jailReport(jail: PlannedJail, directory: string, check: FilterCheck | u
     name: jail.name,
     was: `${filter}; ${actions === "" ? "no action" : actions}`,
     becomes: [becomesFilter(jail), ...jail.actions.map((action) => action.becomes)].join("; "),
-    differs: jail.notes.map((note) => ({ what: note.text, ...said(note.at, directory) })),
+    differs: [
+      ...jail.notes.map((note) => ({ what: note.text, ...said(note.at, directory) })),
+      ...steered(jail, directory),
+    ],
     faults,
     logs: check?.logs ?? [],
     settings,
   };
+}
+
+/** Expressions that are taken over as they are and that f2b's own doctor would refuse to call sound: better said now than found later. */
+function steered({ file, filter }: PlannedJail, directory: string): Told[] {
+  return (file?.failregex ?? []).flatMap(({ text, at }): Told[] => {
+    const source = (file?.maxlines ?? 1) > 1 ? text.replaceAll("(?=\\n|$)", "$") : text;
+    if (wildcardBeforeHost(source) === undefined) return [];
+    const what = `as under fail2ban, a stranger who writes an address into this line chooses who is banned: a catch-all stands before the address and the end is open; anchor it with $ in jails/${filter ?? ""}.toml (f2b doctor --explain F2B209)`;
+    return [{ what, ...said(at, directory) }];
+  });
 }
 
 function becomesFilter(jail: PlannedJail): string {

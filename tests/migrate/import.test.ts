@@ -227,6 +227,22 @@ describe("what the fixtures are about", () => {
     expect(code).toBe(1);
   });
 
+  withFail2ban(
+    "an own filter by which a stranger can choose who is banned is told, an anchored one is not",
+    async () => {
+      const directory = laidOver("odd-port");
+      writeFileSync(
+        join(directory, "jail.local"),
+        "[own]\nenabled = true\nfilter = own\nlogpath = /var/log/own.log\n",
+      );
+      const failregex = "failregex = ^user .* from <HOST>\n            ^bad .* from <HOST>$\n";
+      writeFileSync(join(directory, "filter.d/own.conf"), `[Definition]\n${failregex}`);
+      const { report } = await imported(directory);
+      const { differs } = report.jails.find((jail) => jail.name === "own")!;
+      expect(differs).toMatchObject([{ what: expect.stringContaining("F2B209"), at: "filter.d/own.conf:2" }]);
+    },
+  );
+
   withFail2ban("a log of another host's fail2ban stays a log", async () => {
     const directory = laidOver("recidive");
     writeFileSync(join(directory, "jail.local"), "[recidive]\nlogpath = /srv/web2/fail2ban.log\n");
