@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../config/index.ts";
+import { parseDuration } from "../core/duration.ts";
 import { apply } from "../core/state.ts";
 import { openJournal } from "../journal/journal.ts";
 import { createCatalogue } from "../migrate/catalogue.ts";
@@ -185,7 +186,15 @@ function readBans(call: Call, plan: Plan, dbfile: string | undefined): ImportedB
   const jails = new Map(plan.jails.map((jail) => [jail.old.name, jail.name]));
   const purge = plan.daemon.get("dbpurgeage")?.value;
   const keep = typeof purge === "string" ? (str2sec(purge) ?? Number.POSITIVE_INFINITY) : 30 * 86400;
-  return importDatabase({ path, now: call.system.clock.now(), jails, keep });
+  const bantimes = new Map(
+    plan.jails.flatMap(({ name, settings }) => {
+      const value = settings.get("bantime")?.value;
+      const base = typeof value === "object" && value !== null && "base" in value ? value.base : value;
+      const span = parseDuration(typeof base === "string" ? base : "");
+      return span.ok ? [[name, span.value] as const] : [];
+    }),
+  );
+  return importDatabase({ path, now: call.system.clock.now(), jails, keep, bantimes });
 }
 
 /** Into the journal of the daemon that will run with this configuration. */

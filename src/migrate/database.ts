@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress, parsePrefix } from "../core/address.ts";
-import type { Ban, Fault, JailName, JournalRecord, Target, Time } from "../core/domain.ts";
+import type { Ban, Fault, JailName, JournalRecord, Seconds, Span, Target, Time } from "../core/domain.ts";
 
 export interface ImportedBans {
   /** In order of time: each earlier ban with its end, each standing one last. */
@@ -23,6 +23,8 @@ export interface DatabaseOptions {
   readonly jails: ReadonlyMap<string, string>;
   /** Ended bans older than this many seconds are not carried over. */
   readonly keep: number;
+  /** How long each of our jails bans, for rows that do not say. */
+  readonly bantimes?: ReadonlyMap<string, Span>;
 }
 
 interface Row {
@@ -112,7 +114,7 @@ function readBans(database: Database, options: DatabaseOptions): ImportedBans {
       }
       const key = `${jail}\0${target.text}\0${row.timeofban}`;
       // The history keeps the length a ban began with; the current table the one it was prolonged to.
-      bans.set(key, banOf(row, jail as JailName, target));
+      bans.set(key, banOf(row, jail as JailName, target, options.bantimes?.get(jail)));
       if (table === "bips") current.add(key);
     }
   }
@@ -162,15 +164,22 @@ function readBans(database: Database, options: DatabaseOptions): ImportedBans {
   return { records, standing, past, faults };
 }
 
-function banOf(row: Row, jail: JailName, target: Target): Ban {
+/** A length of -1 is for ever; -2 is unknown, from an older database: fail2ban takes the jail's then, and so do we. */
+function lengthOf(bantime: number, usual: Span | undefined): Span {
+  if (bantime >= 0) return bantime as Seconds;
+  return bantime === -1 ? "forever" : (usual ?? (600 as Seconds));
+}
+
+function banOf(row: Row, jail: JailName, target: Target, usual: Span | undefined): Ban {
   const since = row.timeofban * 1000;
+  const length = lengthOf(row.bantime, usual);
   const data = dataOf(row.data);
   const user = typeof data.user === "string" ? data.user : undefined;
   return {
     jail,
     target,
     since,
-    until: row.bantime < 0 ? "forever" : since + row.bantime * 1000,
+    until: length === "forever" ? length : since + length * 1000,
     nth: Math.max(1, row.bancount ?? 1),
     cause: "import",
     failures: typeof data.failures === "number" ? data.failures : 0,

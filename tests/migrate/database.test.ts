@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Seconds } from "../../src/core/domain.ts";
 import { apply, createState } from "../../src/core/state.ts";
 import { importDatabase } from "../../src/migrate/database.ts";
 
@@ -57,6 +58,20 @@ describe("bans of fail2ban.sqlite3", () => {
     expect(last.ban.lines).toEqual([
       "2026-11-21 03:50:45 app: login failed",
       "2026-11-21 03:50:46 app: login failed",
+    ]);
+  });
+
+  test("one whose length an older database did not know lasts as long as its jail bans", () => {
+    const rows: Row[] = [
+      ["sshd", "192.0.2.10", now - 100, -2, 1, data],
+      ["sshd", "192.0.2.11", now - 100, -1, 1, data],
+    ];
+    const path = database("unknown", rows, rows);
+    const bantimes = new Map([["sshd", 3600 as Seconds]]);
+    const { records } = importDatabase({ path, now: now * 1000, jails, keep: 30 * 86400, bantimes });
+    expect(records.map((record) => record.t === "ban" && record.ban.until)).toEqual([
+      (now + 3500) * 1000,
+      "forever",
     ]);
   });
 
