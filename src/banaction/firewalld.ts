@@ -151,11 +151,7 @@ export const firewalld: BanAction = {
       "--add-entry",
       /ALREADY_ENABLED/,
     ),
-    ...cutSteps(
-      jail,
-      optionsOf(jail).cut,
-      bans.filter((ban) => ban.fresh === true).map((ban) => ban.target),
-    ),
+    ...cutSteps(jail, optionsOf(jail).cut, bans),
   ],
   unban: (jail, targets) => entryCalls(jail, targets, "--remove-entry", /NOT_ENABLED/),
   stop: (jail) => [

@@ -82,6 +82,8 @@ export interface Standing {
   readonly ban?: Ban;
   /** True when it is known that no entry of this target stands, so that it may simply be added; otherwise it is replaced. */
   readonly fresh?: boolean;
+  /** True when its open connections are to be ended: it is shut out now, and not only for longer or in another way. */
+  readonly cut?: boolean;
 }
 
 /** One thing to do, in order. The enforcer batches neighbouring steps for the same interpreter into one write. */

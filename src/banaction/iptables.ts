@@ -104,14 +104,7 @@ export const iptables: BanAction = {
           true,
         );
     if (steps.length === 0) return [];
-    return [
-      ...steps,
-      ...cutSteps(
-        jail,
-        optionsOf(jail).cut,
-        bans.filter((ban) => ban.fresh === true).map((ban) => ban.target),
-      ),
-    ];
+    return [...steps, ...cutSteps(jail, optionsOf(jail).cut, bans)];
   },
 
   unban(jail, targets) {

@@ -133,14 +133,7 @@ export const nftables: BanAction = {
       );
     }
     if (lines.length === 0) return [];
-    return [
-      script(lines),
-      ...cutSteps(
-        jail,
-        optionsOf(jail).cut,
-        bans.filter((ban) => ban.fresh === true).map((ban) => ban.target),
-      ),
-    ];
+    return [script(lines), ...cutSteps(jail, optionsOf(jail).cut, bans)];
   },
 
   unban(jail, targets) {

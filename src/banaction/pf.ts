@@ -62,7 +62,7 @@ export const pf: BanAction = {
     },
     ...(options.parse(jail.options).kill_states && bans.length <= mostKilled
       ? bans.flatMap((ban): Step[] =>
-          ban.fresh === true
+          ban.cut === true
             ? [{ kind: "run", command: ["pfctl", "-q", "-k", ban.target.text], extra: true }]
             : [],
         )

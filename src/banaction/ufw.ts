@@ -77,11 +77,7 @@ export const ufw: BanAction = {
     ...bans.flatMap(({ target }) =>
       destinations(jail).map((destination) => prepend(jail, target, destination)),
     ),
-    ...cutSteps(
-      jail,
-      options.parse(jail.options).cut,
-      bans.filter((ban) => ban.fresh === true).map((ban) => ban.target),
-    ),
+    ...cutSteps(jail, options.parse(jail.options).cut, bans),
   ],
   unban: (jail, targets) =>
     targets.flatMap((target) => destinations(jail).map((destination) => remove(jail, target, destination))),

@@ -45,6 +45,7 @@ export interface Lane {
 export interface Asked {
   readonly target: Target;
   readonly fresh?: boolean;
+  readonly cut?: boolean;
 }
 
 /** Lanes that list by the same command share its answer when they are verified together. */
@@ -129,7 +130,10 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
       const key = targetKey(one.target);
       const known = batch.targets.get(key);
       // Asked twice: it may have been banned in between, so it is not fresh any more.
-      batch.targets.set(key, known === undefined ? one : { target: one.target });
+      batch.targets.set(
+        key,
+        known === undefined ? one : { target: one.target, cut: one.cut === true || known.cut === true },
+      );
       waits.add(batch.done);
       if (batch.targets.size >= batchSize) closeBatch(batch);
     }
@@ -222,7 +226,14 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const bans = chosen.flatMap((one) =>
       one.standing === undefined
         ? []
-        : [{ ...one.standing, target: one.target, ...(one.fresh === true ? { fresh: true } : {}) }],
+        : [
+            {
+              ...one.standing,
+              target: one.target,
+              ...(one.fresh === true ? { fresh: true } : {}),
+              ...(one.cut === true ? { cut: true } : {}),
+            },
+          ],
     );
     const run = () =>
       steps.run([
@@ -335,7 +346,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const fault = await make();
     if (fault !== undefined) return fault;
     const all = allWanted();
-    const result = await fill(all.map(({ target }) => ({ target, fresh: true })));
+    const result = await fill(all.map(({ target }) => ({ target, fresh: true, cut: true })));
     tellRepair(reason, all.length, 0, began);
     return result;
   }
@@ -408,7 +419,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     if (add.length + change.length + remove.length === 0) return undefined;
     const fault = await fill([
       ...remove.map((target) => ({ target })),
-      ...add.map((one) => ({ target: one.target, fresh: true })),
+      ...add.map((one) => ({ target: one.target, fresh: true, cut: true })),
       ...change.map((one) => ({ target: one.target })),
     ]);
     // Where the daemon ends bans, one that has just ended may still stand: no damage.
@@ -480,7 +491,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
         const all = allWanted();
         const filled =
           before === undefined || "what" in before || !canList()
-            ? await fill(all.map(({ target }) => ({ target, fresh })))
+            ? await fill(all.map(({ target }) => ({ target, fresh, cut: fresh })))
             : // Networks are banned anew: a member may build structure for them, which other settings change.
               ((await compare(answers, false)) ??
               (await fill(

@@ -1,6 +1,7 @@
 // The path of the data inside the daemon: chunk → failures → decisions → journal → firewall, in that order and for a whole chunk at
 // once. One loop owns the state: everything here runs to its end between two awaits, so a checkpoint taken between chunks is consistent.
 
+import type { Standing } from "../banaction/index.ts";
 import { targetKey } from "../core/address.ts";
 import type {
   Ban,
@@ -57,7 +58,7 @@ export interface Pipeline {
 /** What is to be written and done together. */
 export interface Outcome {
   readonly records: JournalRecord[];
-  readonly bans: Map<RunningJail, Ban[]>;
+  readonly bans: Map<RunningJail, Standing[]>;
   readonly unbans: Map<RunningJail, Target[]>;
   /** What is said of it, once the firewall has been asked: telling never delays a ban. */
   readonly told: (() => void)[];
@@ -302,9 +303,12 @@ export function createPipeline(core: Core): Pipeline {
     const most = core.config.daemon.dbmaxmatches;
     const ban = { ...decision.ban, lines: most === 0 ? [] : decision.ban.lines.slice(-most) };
     const record: JournalRecord = seen === undefined ? { t: "ban", ban } : { t: "ban", ban, seen };
+    const { target, until } = ban;
+    const cut = running.facts.covering(ban.jail, target) === undefined;
+    const fresh = cut && running.facts.previousBans(undefined, target) === 0;
     core.apply(record);
     outcome.records.push(record);
-    push(outcome.bans, running, ban);
+    push(outcome.bans, running, { target, until, ban, cut, fresh });
     core.tally.banned(ban.jail, ban.since);
     running.ineffective.delete(targetKey(ban.target));
     outcome.told.push(() => tellBan(ban, decision.reason));
@@ -424,14 +428,7 @@ export function createPipeline(core: Core): Pipeline {
     if (outcome.records.length === 0) return Promise.resolve([]);
     const durable = core.journal.append(outcome.records);
     const enforced: Promise<Enforced>[] = [];
-    for (const [running, bans] of outcome.bans) {
-      enforced.push(
-        core.enforcer.ban(
-          running.jail.name,
-          bans.map((ban) => ({ target: ban.target, until: ban.until, ban })),
-        ),
-      );
-    }
+    for (const [running, bans] of outcome.bans) enforced.push(core.enforcer.ban(running.jail.name, bans));
     for (const [running, targets] of outcome.unbans)
       enforced.push(core.enforcer.unban(running.jail.name, targets));
     core.schedule();

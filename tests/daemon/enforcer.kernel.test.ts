@@ -93,7 +93,12 @@ describe.skipIf(skipped)("the enforcer on the real kernel", () => {
   });
 
   function want(text: string, seconds = 600): Standing {
-    const standing: Standing = { target: target(text), until: Date.now() + seconds * 1000, fresh: true };
+    const standing: Standing = {
+      target: target(text),
+      until: Date.now() + seconds * 1000,
+      fresh: true,
+      cut: true,
+    };
     bans.set(targetKey(standing.target), standing);
     return standing;
   }

@@ -54,8 +54,21 @@ for (const { name, banaction, needs } of firewalls) {
         const [attacker, neighbour] = lab.clients;
         if (attacker === undefined || neighbour === undefined) throw new Error("the lab has two clients");
         const server = lab.server[family];
+        const held = attacker.start([
+          "python3",
+          "-c",
+          "import socket,sys,time; held=socket.create_connection((sys.argv[1],22)); time.sleep(60)",
+          server,
+        ]);
+        const open = (): boolean =>
+          lab.server
+            .run(["ss", "-Htn", "state", "established", "sport", "=", ":22"])
+            .stdout.includes(attacker[family]);
+        await until("the held connection stands", open, 3000);
         for (let i = 0; i < 3; i++) expect(failLogin(attacker, server)).toBe("refused login");
         await until("the attacker is banned", () => daemon.f2b("banned", attacker[family]).code === 0, 1000);
+        await until("the held connection is ended", () => !open(), 3000);
+        held.kill("SIGKILL");
         expect(connects(attacker, server)).toBe(false);
         expect(connects(neighbour, server)).toBe(true);
         expect(failLogin(neighbour, server)).toBe("refused login");
