@@ -5,6 +5,7 @@ import type { Span, Target } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
 import { plural, visible } from "../core/text.ts";
 import { Refusal } from "../daemon/control.ts";
+import type { UnbanAnswer } from "../daemon/operate.ts";
 import type { BanReport } from "../daemon/report.ts";
 import { show } from "./client.ts";
 import { type Command, exits } from "./index.ts";
@@ -116,7 +117,8 @@ export const unban: Command = {
   completes: ["banned"],
   help: `
 Lifts the ban in every jail, forgets the failures counted so far, and lines already written to the log do not ban again.
-A network lifts every ban inside it. Exit code 1: nobody was banned under what you named.`,
+A network lifts every ban inside it; an address inside a banned network stays out until that network is let in, which is said.
+Exit code 1: nobody was banned under what you named, or somebody is still shut out.`,
   run(call) {
     const all = call.flags.all === true;
     if (!all && call.words.length === 0) {
@@ -136,7 +138,7 @@ A network lifts every ban inside it. Exit code 1: nobody was banned under what y
       );
       return Promise.resolve(exits.usage);
     }
-    return show<{ unbanned: readonly { jail: string; target: string }[]; absent: readonly string[] }>(
+    return show<UnbanAnswer>(
       call,
       "POST",
       "/unban",
@@ -144,9 +146,17 @@ A network lifts every ban inside it. Exit code 1: nobody was banned under what y
       (value) => {
         if (value.unbanned.length > 20) call.out(`${plural(value.unbanned.length, "ban")} lifted\n`);
         else for (const one of value.unbanned) call.out(`unbanned ${one.target} in ${one.jail}\n`);
-        for (const one of value.absent) call.out(`${one} was not banned\n`);
+        const out = new Set(value.covered.map((one) => one.target));
+        for (const one of value.absent) if (!out.has(one)) call.out(`${one} was not banned\n`);
+        for (const { target, jail, by } of value.covered)
+          call.out(
+            `${target} is still shut out: ${jail} has banned all of ${by}\n  let it in:  f2b unban ${by}\n`,
+          );
       },
-      (value) => (value.absent.length > 0 && value.unbanned.length === 0 ? exits.no : exits.fine),
+      (value) =>
+        value.covered.length > 0 || (value.absent.length > 0 && value.unbanned.length === 0)
+          ? exits.no
+          : exits.fine,
     );
   },
   routes: {

@@ -2,6 +2,7 @@
 
 import type { DaemonEvent } from "../daemon/events.ts";
 import type { Explanation } from "../daemon/explain.ts";
+import type { UnbanAnswer } from "../daemon/operate.ts";
 import type { StatusReport } from "../daemon/report.ts";
 import { ask, reach } from "./client.ts";
 import { type Call, type Command, exits } from "./index.ts";
@@ -149,7 +150,13 @@ async function press(call: Call, state: Mutable, key: string): Promise<void> {
             : `${target} was not banned: ${refused.reason}`;
     } else if (key === "u") {
       const asked = await ask(quiet, "POST", "/unban", { targets: [target] });
-      if (asked.ok) state.message = `unbanned ${target}`;
+      if (asked.ok) {
+        const [around] = (asked.value as UnbanAnswer).covered;
+        state.message =
+          around === undefined
+            ? `unbanned ${target}`
+            : `${target} stays out: ${around.jail} has banned ${around.by}`;
+      }
     } else {
       const asked = await ask(quiet, "GET", `/explain?target=${encodeURIComponent(target)}`);
       if (asked.ok)

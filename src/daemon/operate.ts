@@ -24,6 +24,8 @@ export interface BanAnswer {
 export interface UnbanAnswer {
   readonly unbanned: readonly { readonly jail: string; readonly target: string }[];
   readonly absent: readonly string[];
+  /** Who is still shut out, because a whole network around it is banned. */
+  readonly covered: readonly { readonly jail: string; readonly target: string; readonly by: string }[];
 }
 
 export interface Setting {
@@ -156,6 +158,7 @@ export function createOperations(
       const outcome = emptyOutcome();
       const unbanned: { jail: string; target: string }[] = [];
       const absent: string[] = [];
+      const covered: { jail: string; target: string; by: string }[] = [];
       if (targets === "all") {
         for (const running of list) {
           for (const ban of [...jailBans(core.state, running.jail.name)]) {
@@ -169,6 +172,9 @@ export function createOperations(
           for (const running of list) {
             running.policy.forget(target);
             const standing = inside(running, target);
+            const around = covering(core.state, running.jail.name, target);
+            if (around !== undefined && targetKey(around.target) !== targetKey(target))
+              covered.push({ jail: running.jail.name, target: target.text, by: around.target.text });
             for (const one of standing) {
               lift(running, one, "operator", outcome);
               unbanned.push({ jail: running.jail.name, target: one.text });
@@ -190,7 +196,7 @@ export function createOperations(
         }
       }
       await pipeline.commit(outcome);
-      return { unbanned, absent };
+      return { unbanned, absent, covered };
     },
 
     banned(targets) {
