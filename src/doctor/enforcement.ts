@@ -74,12 +74,14 @@ function older(text: string, least: readonly number[]): boolean {
 }
 
 function checkPorts(facts: Facts, jail: Jail): Finding[] {
+  // A jail that shuts all ports (recidive) does so to its own offenders only.
   const covered = (one: number): boolean =>
     facts.config.jails.some(
       (other) =>
         other.enabled &&
         other !== jail &&
-        (other.port === "all" || other.port.some((range) => range.from <= one && one <= range.to)),
+        other.port !== "all" &&
+        other.port.some((range) => range.from <= one && one <= range.to),
     );
   const { port } = jail;
   const service = facts.services.find((one) => one.jail === jail.name);

@@ -128,7 +128,7 @@ const pairs: Readonly<Record<string, Pair>> = {
   ),
   F2B406: pair(listening(2222), sound),
   F2B407: pair(
-    listening(22, 2222),
+    config(`${plainText}\n[jails.recidive]\nenabled = true\n`, listening(22, 2222)),
     config(plainText.replace('["ssh"]', '["ssh", 2222]'), listening(22, 2222)),
   ),
   F2B408: pair(iptables({ published: [docker] }), firewall({ published: [docker] })),
