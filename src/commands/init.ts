@@ -93,6 +93,12 @@ async function run(call: Call): Promise<number> {
     return exits.usage;
   }
   const before = textOf(call.system, path);
+  if (before === undefined && isThere(call.system, path)) {
+    call.err(
+      `f2b: ${visible(path)} is there and cannot be read, so nothing can be added to it\n  fix: sudo f2b init\n`,
+    );
+    return exits.permission;
+  }
   const loaded = loadConfig({ system: call.system, path, saved: false, ...stand(path, before ?? "") });
   if (!loaded.ok) {
     for (const fault of loaded.faults) call.err(faultText(fault, () => undefined));
@@ -173,6 +179,14 @@ function textOf(system: System, path: string): string | undefined {
       : new TextDecoder().decode(system.files.readFile(path));
   } catch {
     return undefined; // loading it says why it cannot be read
+  }
+}
+
+function isThere(system: System, path: string): boolean {
+  try {
+    return system.files.stat(path) !== undefined;
+  } catch {
+    return false;
   }
 }
 

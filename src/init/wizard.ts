@@ -116,6 +116,14 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
         .map(({ jails: some, reason }) => `${some}: ${visible(reason)}`)
         .join("\n"),
     );
+  // Jails that cannot run are put aside by the daemon; they are no reason to add nothing beside them.
+  const standing = base === undefined ? [] : lent.check(path, base.text);
+  if (standing.length > 0)
+    terminal.warn(
+      `${takeOver ? "Of what is taken over" : "Of what is there"} this has to be corrected by hand; the other jails run meanwhile (f2b config check):\n${standing
+        .map((fault) => `  ${visible(fault.what)}`)
+        .join("\n")}`,
+    );
   let jails = proposal.jails.filter((jail) => jail.chosen).map((jail) => jail.jail);
   let asked: Pick<Choices, "ignore" | "mail"> | undefined;
   for (;;) {
@@ -131,7 +139,9 @@ export async function converse(facts: Facts, lent: Lent, terminal: Terminal): Pr
     if (asked === undefined) return out;
     const choices: Choices = { jails, ...asked };
     const text = compose(base?.text, choices);
-    const faults = lent.check(path, text);
+    const faults = lent
+      .check(path, text)
+      .filter((fault) => !standing.some((other) => other.what === fault.what));
     if (faults.length > 0) return { kind: "faulty", faults };
     if (lent.preview !== undefined && (jails.length > 0 || base !== undefined)) {
       const progress = terminal.progress("reading the logs of the last days");

@@ -345,8 +345,27 @@ describe("on an existing configuration", () => {
 
   test("a text with mistakes is not offered for writing", async () => {
     const faults = [{ what: "no" }];
-    const { outcome } = await talk("clack", facts(), [[jails, enter]], { base, check: () => faults });
+    const check: Lent["check"] = (_, text) => (text === base.text ? [] : faults);
+    const { outcome } = await talk("clack", facts(), [[jails, enter]], { base, check });
     expect(outcome).toEqual({ kind: "faulty", faults });
+  });
+
+  test("a jail that could not run before is said, and is no reason to add nothing", async () => {
+    const faults = [{ what: "[jails.own] failregex 1 does not say whom to blame" }];
+    const { outcome, fake } = await talk(
+      "clack",
+      facts(),
+      [
+        [jails, enter],
+        [now, enter],
+      ],
+      {
+        base,
+        check: () => faults,
+      },
+    );
+    expect(outcome.kind).toBe("decided");
+    expect(fake.screen()).toContain("has to be corrected by hand");
   });
 });
 
