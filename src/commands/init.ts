@@ -14,7 +14,7 @@ import { parseDuration } from "../core/duration.ts";
 import { guardReason } from "../core/guard.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import { simulate } from "../core/simulate.ts";
-import { visible } from "../core/text.ts";
+import { table, visible } from "../core/text.ts";
 import { createIgnored } from "../daemon/ignored.ts";
 import { guardOf } from "../daemon/jail.ts";
 import { lookAtMachine } from "../daemon/machine.ts";
@@ -386,7 +386,7 @@ async function act(
     }
   }
   if (outcome.stopFail2ban) await stopFail2ban(call, terminal);
-  terminal.outro(nextSteps(call, facts, outcome.start, path));
+  terminal.outro(nextSteps(call, facts, outcome.start, outcome.stopFail2ban, path));
   return exits.fine;
 }
 
@@ -428,26 +428,32 @@ async function stopFail2ban(call: Call, terminal: Terminal): Promise<void> {
   else terminal.warn(`fail2ban could not be stopped: ${done?.stderr.trim() ?? "there is no systemctl"}`);
 }
 
-function nextSteps(call: Call, facts: Facts, started: boolean, path: string): string {
+function nextSteps(call: Call, facts: Facts, started: boolean, stopped: boolean, path: string): string {
   const own = call.config === undefined ? "" : ` -c ${path}`;
-  const begin = started
+  const begin: readonly (readonly [string, string])[] = started
     ? []
-    : [
-        facts.guarded
-          ? `f2b reload${own}             bring it into force`
-          : facts.systemd
-            ? `f2b service install${own}    start it now and at every boot`
-            : `f2b daemon${own}             start it (there is no systemd here: let your init system do so)`,
-      ];
+    : facts.guarded
+      ? [[`f2b reload${own}`, "bring it into force"]]
+      : facts.systemd
+        ? [[`f2b service install${own}`, "start it now and at every boot"]]
+        : [[`f2b daemon${own}`, "start it; there is no systemd here: let your init do so"]];
+  const old: readonly (readonly [string, string])[] =
+    facts.fail2ban?.running === true && !stopped
+      ? [["f2b doctor", "fail2ban still runs: how to end it"]]
+      : [];
   const mine = facts.admin?.addresses[0] ?? "ADDRESS";
   return [
     started ? "f2b is at work. What to type next:" : "What to type next:",
-    ...[
+    table([
       ...begin,
-      "f2b status             what it watches and whom it has banned",
-      `f2b explain ${mine}   why an address is or is not banned`,
-      "f2b unban ADDRESS      lift a ban",
-      `f2b config edit${own}        change the configuration`,
-    ].map((line) => `  ${line}`),
+      ...old,
+      ["f2b status", "what it watches and whom it has banned"],
+      [`f2b explain ${mine}`, "why an address is or is not banned"],
+      ["f2b unban ADDRESS", "lift a ban"],
+      [`f2b config edit${own}`, "change the configuration"],
+    ])
+      .split("\n")
+      .map((line) => `  ${line}`)
+      .join("\n"),
   ].join("\n");
 }
