@@ -98,7 +98,9 @@ function jailReport(jail: PlannedJail, directory: string, check: FilterCheck | u
   return {
     name: jail.name,
     was: `${filter}; ${actions === "" ? "no action" : actions}`,
-    becomes: [becomesFilter(jail), ...jail.actions.map((action) => action.becomes)].join("; "),
+    becomes: [...new Set([becomesFilter(jail), ...jail.actions.map((action) => action.becomes)])]
+      .filter((part) => part !== "nothing")
+      .join("; "),
     differs: [
       ...jail.notes.map((note) => ({ what: note.text, ...said(note.at, directory) })),
       ...steered(jail, directory),
