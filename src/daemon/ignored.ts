@@ -7,6 +7,7 @@ import type { Failure, IgnorePolicy, Jail, Target } from "../core/domain.ts";
 import { compileIgnore, ignoreReason } from "../core/ignore.ts";
 import { createPrefixSet, type PrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
+import { addressesOf } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
 
 const resolveEveryMs = 5 * 60_000;
@@ -71,17 +72,11 @@ export function createIgnored(system: System, policy: IgnorePolicy, ownAddresses
       readFiles();
       if (names.length === 0 || now - lastLookup < resolveEveryMs) return;
       lastLookup = now;
-      const { lookup } = await import("node:dns/promises");
       await Promise.all(
         names.map(async (name) => {
           try {
-            const found = await lookup(name, { all: true });
-            byName.set(
-              name,
-              createPrefixSet(
-                found.map((one) => parseAddress(one.address)).filter((one) => one !== undefined),
-              ),
-            );
+            const found = await addressesOf(name);
+            byName.set(name, createPrefixSet(found.map(parseAddress).filter((one) => one !== undefined)));
           } catch (error) {
             // The addresses known before stay: forgetting them because DNS is down would lock somebody out.
             system.log.say(

@@ -3,6 +3,7 @@
 
 import { addressTarget, parseAddress } from "../core/address.ts";
 import type { Target, Time } from "../core/domain.ts";
+import { addressesOf } from "../system/dns.ts";
 
 const keepMs = 5 * 60_000;
 const most = 10_000;
@@ -13,7 +14,9 @@ export interface Names {
   resolve(name: string, now: Time): Promise<readonly Target[]>;
 }
 
-export function createNames(ask: (name: string) => Promise<readonly string[]> = askDns): Names {
+export function createNames(
+  ask: (name: string) => Promise<readonly string[]> = (name) => addressesOf(name),
+): Names {
   const cache = new Map<string, { readonly at: Time; readonly targets: Promise<readonly Target[]> }>();
   let asking = 0;
   return {
@@ -38,9 +41,4 @@ export function createNames(ask: (name: string) => Promise<readonly string[]> = 
       return targets;
     },
   };
-}
-
-async function askDns(name: string): Promise<readonly string[]> {
-  const { lookup } = await import("node:dns/promises");
-  return (await lookup(name, { all: true })).map((one) => one.address);
 }

@@ -5,6 +5,7 @@
 import { parseAddress } from "../core/address.ts";
 import type { Failure, Jail, Time } from "../core/domain.ts";
 import { isSearchbotName, searchbotWord } from "../core/searchbots.ts";
+import { freshResolver } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
 
 const keepMs = 60 * 60_000;
@@ -98,11 +99,10 @@ async function answered(asked: Promise<readonly string[]>): Promise<readonly str
 
 const dns: Resolver = {
   async reverse(address) {
-    const { reverse } = await import("node:dns/promises");
-    return reverse(address);
+    return (await freshResolver()).reverse(address);
   },
   async forward(name, family) {
-    const { resolve4, resolve6 } = await import("node:dns/promises");
-    return family === 4 ? resolve4(name) : resolve6(name);
+    const resolver = await freshResolver();
+    return family === 4 ? resolver.resolve4(name) : resolver.resolve6(name);
   },
 };

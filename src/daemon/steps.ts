@@ -23,6 +23,7 @@ export type HttpCall = Extract<Step, { kind: "http" }>;
 export type Fetch = (call: HttpCall) => Promise<{ readonly status: number; readonly body: string }>;
 
 const httpTimeoutMs = 15_000;
+const mostAnswer = 1 << 26;
 const scriptTimeoutMs = 60_000;
 
 /** A command as one says it: enough to tell which of many it was. */
@@ -241,12 +242,20 @@ function merged(steps: readonly Step[]): Step[] {
 }
 
 async function fetchOnce(call: HttpCall): Promise<{ readonly status: number; readonly body: string }> {
-  const answer = await fetch(call.url, {
-    method: call.method,
-    headers: call.headers,
-    redirect: "error",
-    signal: AbortSignal.timeout(httpTimeoutMs),
-    ...(call.body === undefined ? {} : { body: call.body }),
+  const { http } = await import("../notify/http.ts");
+  const { url, method, headers, body } = call;
+  const {
+    status,
+    body: answer,
+    truncated,
+  } = await http({
+    url,
+    method,
+    headers,
+    ...(body === undefined ? {} : { body }),
+    timeoutMs: httpTimeoutMs,
+    limit: mostAnswer,
   });
-  return { status: answer.status, body: await answer.text() };
+  if (truncated) throw new Error("its answer is too long");
+  return { status, body: answer };
 }

@@ -7,6 +7,7 @@ import { parseAddress, parsePrefix } from "../core/address.ts";
 import type { Target } from "../core/domain.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
+import { freshResolver } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
 import type { Enrichment, Want } from "./index.ts";
 import { createPlaces, type Place } from "./places.ts";
@@ -82,7 +83,7 @@ export interface Oracles {
 }
 
 const world: Oracles = {
-  names: async (address) => (await import("node:dns/promises")).reverse(address),
+  names: async (address) => (await freshResolver()).reverse(address),
   registries,
   isInner(text) {
     const address = parseAddress(text);

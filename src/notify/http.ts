@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseAddress, parsePrefix } from "../core/address.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
+import { addressesOf, reachable } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
 import { Failure } from "./failure.ts";
 import { redact } from "./secret.ts";
@@ -25,12 +26,14 @@ export interface HttpCall {
   /** Additional certificate authority, PEM. */
   readonly ca?: string | undefined;
   readonly timeoutMs?: number;
+  /** Bytes of the answer that are kept; 64 KiB by default. */
+  readonly limit?: number;
 }
 
 export interface HttpAnswer {
   readonly status: number;
   readonly header: (name: string) => string | undefined;
-  /** Decoded, cut at 64 KiB. */
+  /** Decoded, cut at the limit. */
   readonly body: string;
   readonly truncated: boolean;
 }
@@ -86,6 +89,20 @@ export const judging =
     });
   };
 
+/** As node's own lookup, without its threads; the address that there is a way to comes first. */
+const resolving: Resolve = (hostname, _options, callback) => {
+  void addressesOf(hostname)
+    .then(async (found) => {
+      const first = await reachable(found);
+      const sorted = [first, ...found.filter((one) => one !== first)];
+      callback(
+        null,
+        sorted.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+      );
+    })
+    .catch((error: NodeJS.ErrnoException) => callback(error, []));
+};
+
 /** What an error may not show: what the caller named, and the path and query as they were sent. */
 function hidden(call: HttpCall): string[] {
   const url = new URL(call.url);
@@ -98,9 +115,9 @@ export async function http(call: HttpCall): Promise<HttpAnswer> {
   const url = new URL(call.url);
   // Loaded when first needed: a daemon that calls nobody is megabytes smaller.
   const { request: open } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
-  const { lookup } = await import("node:dns");
   return new Promise((fulfil, reject) => {
     const name = visibleLine(url.host, 120);
+    const limit = call.limit ?? answerLimit;
     const fail = (why: string, permanent = false): void =>
       reject(new Failure(`${name}: ${visibleLine(redact(why, hidden(call)), 300)}`, { permanent }));
     if (url.protocol !== "https:" && url.protocol !== "http:")
@@ -112,7 +129,7 @@ export async function http(call: HttpCall): Promise<HttpAnswer> {
     const body = call.body === undefined ? undefined : Buffer.from(call.body);
     const request = open(url, {
       method: call.method ?? (body === undefined ? "GET" : "POST"),
-      lookup: judging(lookup),
+      lookup: judging(resolving),
       agent: false,
       headers: {
         "user-agent": "f2b",
@@ -152,7 +169,7 @@ export async function http(call: HttpCall): Promise<HttpAnswer> {
               const value = response.headers[key];
               return Array.isArray(value) ? value[0] : value;
             },
-            body: Buffer.concat(chunks).subarray(0, answerLimit).toString("utf8"),
+            body: Buffer.concat(chunks).subarray(0, limit).toString("utf8"),
             truncated,
           }),
         );
@@ -160,7 +177,7 @@ export async function http(call: HttpCall): Promise<HttpAnswer> {
         if (done) return;
         chunks.push(chunk);
         size += chunk.length;
-        if (size > answerLimit) answer(true);
+        if (size > limit) answer(true);
       });
       response.on("end", () => answer(false));
       response.on("error", () => finish(() => fail("the answer broke off")));
@@ -175,6 +192,8 @@ function reason(error: NodeJS.ErrnoException): string {
     ConnectionRefused: "connection refused",
     ECONNRESET: "connection reset",
     ENOTFOUND: "its name does not resolve",
+    ENODATA: "its name does not resolve",
+    ETIMEOUT: "its name does not resolve at present",
     EAI_AGAIN: "its name does not resolve at present",
     EHOSTUNREACH: "host unreachable",
     ENETUNREACH: "network unreachable",

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { visibleLine } from "../core/text.ts";
+import { addressesOf, reachable } from "../system/dns.ts";
 import { facts } from "./facts.ts";
 import { Failure } from "./failure.ts";
 import { caFile, readCa, timeLimitMs } from "./http.ts";
@@ -65,12 +66,18 @@ async function converse(
 ): Promise<{ readonly answered: number; readonly error: string | undefined }> {
   const { connect } = await import("node:net");
   const { connect: connectTls } = await import("node:tls");
+  let host: string;
+  try {
+    host = await reachable(await addressesOf(o.host));
+  } catch {
+    return { answered: 0, error: "its name does not resolve" };
+  }
   return new Promise((fulfil) => {
     let answered = 0;
     let buffer = "";
     const socket = o.tls
-      ? connectTls({ host: o.host, port: o.port, servername: o.host, ...(ca === undefined ? {} : { ca }) })
-      : connect({ host: o.host, port: o.port });
+      ? connectTls({ host, port: o.port, servername: o.host, ...(ca === undefined ? {} : { ca }) })
+      : connect({ host, port: o.port });
     const end = (error: string | undefined): void => {
       clearTimeout(timer);
       socket.destroy();

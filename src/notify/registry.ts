@@ -2,6 +2,7 @@
 // that no answer sends us anywhere else; answers are bounded, and their text is the attacker's provider's: cleaned before use.
 
 import { visibleLine } from "../core/text.ts";
+import { addressesOf, reachable } from "../system/dns.ts";
 import { Failure } from "./failure.ts";
 import { http, refusal } from "./http.ts";
 import { mailAddress } from "./smtp.ts";
@@ -162,8 +163,12 @@ export function abuseInWhois(text: string): string | undefined {
 
 async function question(host: string, port: number, address: string, timeoutMs: number): Promise<string> {
   const { connect } = await import("node:net");
+  const where = await addressesOf(host)
+    .then(reachable)
+    .catch(() => undefined);
+  if (where === undefined) throw new Failure(`whois ${host}: its name does not resolve`);
   return new Promise((fulfil, reject) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host: where, port });
     const chunks: Buffer[] = [];
     let size = 0;
     const end = (error: string | undefined): void => {

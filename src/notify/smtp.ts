@@ -3,7 +3,9 @@
 
 import type { SendMailOptions } from "nodemailer";
 import { z } from "zod";
+import { parseAddress } from "../core/address.ts";
 import { visibleLine } from "../core/text.ts";
+import { addressesOf, reachable } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
 import { Failure } from "./failure.ts";
 import { caFile, readCa } from "./http.ts";
@@ -157,8 +159,15 @@ async function openTransport(o: SmtpOptions, host: string, system: System, secre
     secrets.push(pass);
     auth = { user: o.username, pass };
   }
+  const literal = parseAddress(o.host) !== undefined;
+  let address: string;
+  try {
+    address = await reachable(await addressesOf(o.host));
+  } catch {
+    throw new Failure(`${o.host}: its name does not resolve`);
+  }
   return (await mailer()).createTransport({
-    host: o.host,
+    host: address,
     port: o.port ?? (o.tls === "implicit" ? 465 : auth === undefined ? 25 : 587),
     secure: o.tls === "implicit",
     requireTLS: o.tls === "starttls" || (o.tls === "auto" && !local),
@@ -166,6 +175,8 @@ async function openTransport(o: SmtpOptions, host: string, system: System, secre
     tls: {
       rejectUnauthorized: !local,
       minVersion: "TLSv1.2",
+      // The certificate must be the name's, not the address'.
+      ...(literal ? {} : { servername: o.host }),
       ...(ca === undefined ? {} : { ca }),
     },
     name: host.replace(/[^A-Za-z0-9.-]/g, "") || "localhost",
