@@ -4,6 +4,7 @@ import { writeSync } from "node:fs";
 import { suggest, visible } from "../core/text.ts";
 import { createLog } from "../system/log.ts";
 import { realSystem } from "../system/real.ts";
+import { fromFail2ban } from "./fail2banwords.ts";
 import { helpFor, overview } from "./help.ts";
 import { type Call, type Command, type commands as Commands, exits } from "./index.ts";
 import { parseWords } from "./parse.ts";
@@ -27,6 +28,11 @@ export async function main(argv: readonly string[], list: typeof Commands): Prom
     return exits.usage;
   }
 
+  const instead = fromFail2ban(argv);
+  if (instead !== undefined) {
+    err(`f2b: so says fail2ban-client\n  fix: ${visible(instead)}\n`);
+    return exits.usage;
+  }
   const at = argv.findIndex(
     (word, i) => !word.startsWith("-") && !["-c", "-s", "--config", "--socket"].includes(argv[i - 1] ?? ""),
   );

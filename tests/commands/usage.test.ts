@@ -5,8 +5,10 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fromFail2ban } from "../../src/commands/fail2banwords.ts";
 import { commands, exits } from "../../src/commands/index.ts";
 import { parseWords } from "../../src/commands/parse.ts";
+import { settableKeys } from "../../src/config/settings.ts";
 import type { System } from "../../src/system/index.ts";
 import { realSystem } from "../../src/system/real.ts";
 
@@ -96,6 +98,28 @@ describe("words that mean something else", () => {
     expect(code).toBe(exits.unavailable);
     expect(err).toContain("/nonexistent/f2b.toml does not exist");
     expect(err).toContain("-s /run/f2b/f2b.sock");
+  });
+});
+
+describe("fail2ban-client's words", () => {
+  test("are answered with ours", () => {
+    const said = (line: string) => fromFail2ban(line.split(" "));
+    expect(said("set sshd banip 192.0.2.1 192.0.2.2")).toBe("f2b ban sshd 192.0.2.1 192.0.2.2");
+    expect(said("set sshd unbanip --report-absent 192.0.2.1")).toBe("f2b unban 192.0.2.1 --jail sshd");
+    expect(said("set sshd idle on")).toBe("f2b stop sshd");
+    expect(said("get sshd banip")).toBe("f2b status sshd --all");
+    expect(said("set loglevel DEBUG")).toBe("f2b set daemon loglevel DEBUG");
+    expect(said("get dbpurgeage")).toBe("f2b config show");
+    expect(said("-t")).toBe("f2b config check");
+  });
+
+  test("never hide a setting or a command of ours", () => {
+    for (const key of settableKeys) {
+      expect([key, fromFail2ban(["set", "sshd", key, "1"])]).toEqual([key, undefined]);
+      expect([key, fromFail2ban(["get", "sshd", key])]).toEqual([key, undefined]);
+    }
+    for (const name of Object.keys(commands)) expect([name, fromFail2ban([name])]).toEqual([name, undefined]);
+    expect(fromFail2ban(["get", "daemon", "loglevel"])).toBeUndefined();
   });
 });
 
