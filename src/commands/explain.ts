@@ -16,8 +16,8 @@ export const explain: Command = {
   completes: ["banned"],
   help: `
 Goes through every gate: is a jail running for the log, has the address failed there, how often inside findtime, is it on an ignore
-list, would the last gate refuse it, is it banned, does the firewall hold it, has it been seen since. Exit code 1: it is not banned; of several, one
-is not (with --json one object after the other).`,
+list, would the last gate refuse it, is it banned, does the firewall hold it, has it been seen since.
+Exit code 1: it is not banned; of several, one is not (with --json one object after the other).`,
   async run(call) {
     if (call.words.length === 0) {
       call.err("f2b: which address?\n  f2b explain IP\n");

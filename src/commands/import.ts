@@ -60,7 +60,7 @@ async function run(call: Call): Promise<number> {
   const directory = (call.words[0] ?? "/etc/fail2ban").replace(/(?<=.)\/+$/, "");
   if (system.files.stat(directory)?.kind !== "directory") {
     call.err(
-      `f2b: ${directory} is no directory\n  name fail2ban's configuration directory: f2b import DIR\n`,
+      `f2b: ${directory} is no directory\n  fix: name fail2ban's configuration directory: f2b import DIR\n`,
     );
     return exits.configuration;
   }
@@ -68,7 +68,7 @@ async function run(call: Call): Promise<number> {
   const installation = resolveInstallation({ tree, directory, all: call.flags.all === true });
   if (installation.layers.files.length === 0) {
     call.err(
-      `f2b: there is no jail.conf or jail.local in ${directory}\n  name fail2ban's configuration directory: f2b import DIR\n`,
+      `f2b: there is no jail.conf or jail.local in ${directory}\n  fix: name fail2ban's configuration directory: f2b import DIR\n`,
     );
     return exits.configuration;
   }

@@ -12,7 +12,7 @@ import { type CompiledFilter, compileFilter, decodeText } from "../core/filter.t
 import { createPrefixSet } from "../core/prefixset.ts";
 import { renderedEntry } from "../core/sample.ts";
 import { createScanner, type Found, type Scanner } from "../core/scan.ts";
-import { suggest, visibleLine } from "../core/text.ts";
+import { plural, suggest, visibleLine } from "../core/text.ts";
 import { type Call, type Command, exits } from "./index.ts";
 import { expressionsText, missedText, Shapes, type Tally, TimeFormats, timesText } from "./regexreport.ts";
 import { inputOf, journalEntry, linesOf, type RegexInput } from "./regexsource.ts";
@@ -388,7 +388,7 @@ async function report(call: Call, input: RegexInput, trial: Trial): Promise<numb
 
 function summaryText(tally: Tally, filter: CompiledFilter): string {
   const { lines, matched, ignored, helped, overlong } = tally;
-  let text = `\n${lines} lines: ${matched} matched, ${ignored} ignored, ${lines - matched - ignored - helped} missed`;
+  let text = `\n${plural(lines, "line")}: ${matched} matched, ${ignored} ignored, ${lines - matched - ignored - helped} missed`;
   if (helped > 0) text += `, ${helped} that help in a session`;
   if (overlong > 0) text += `, ${overlong} too long to be looked at`;
   const { forgeable, spoofable } = filter.filter;

@@ -80,7 +80,8 @@ export function expressionsText(filter: CompiledFilter): string {
   const cells = [...filter.fail, ...filter.ignore].map((one) => {
     const ignoring = filter.ignore.includes(one);
     return [
-      `${ignoring ? "ignore" : "fail"} ${one.index}`,
+      // Counted from 1, as wherever an expression is named to people.
+      `${ignoring ? "ignore" : "fail"} ${one.index + 1}`,
       String(one.stats.hits),
       `${one.stats.ms.toFixed(1)} ms`,
       visibleLine(one.pattern.source, 120),

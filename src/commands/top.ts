@@ -19,10 +19,16 @@ export const top: Command = {
   most: 0,
   options: [{ name: "once", summary: "print one screen and end (also without a terminal)" }],
   help: `
-Keys: arrows select an event; b bans, u unbans and e explains its address; p pauses the list; q quits.`,
+Keys: arrows select an event; b bans, u unbans and e explains its address; p pauses the list; q quits.
+With --json: what the screen is made of, once (as f2b status --json).`,
   async run(call) {
     const status = await ask(call, "GET", "/status");
     if (!status.ok) return status.exit;
+    if (call.json) {
+      // For programs: what the screen is made of. What comes as it comes is f2b events --json.
+      call.out(`${JSON.stringify(status.value, null, 2)}\n`);
+      return exits.fine;
+    }
     const once = call.flags.once === true || call.stdout.isTTY !== true || call.stdin.isTTY !== true;
     const state: Mutable = {
       status: status.value as StatusReport,
