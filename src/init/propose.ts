@@ -142,7 +142,7 @@ function proposeJail(service: Service): ProposedJail {
         ? "its log comes from a container: check that it shows the clients' addresses"
         : "it runs in a container and its log is not on this machine: keep the log on a volume and write logpath"
       : !logged
-        ? `no log of it was found${service.needs === undefined ? "" : `; it needs ${service.needs}`}`
+        ? noLog(service)
         : undefined);
   return {
     jail: service.jail,
@@ -153,6 +153,15 @@ function proposeJail(service: Service): ProposedJail {
     guest: service.guestOf !== undefined && service.optional === undefined,
     lines,
   };
+}
+
+/** What it needs beyond what it does anyway may be why; else only that nothing keeps what it says. */
+function noLog({ logpath, needs }: Service): string {
+  const looked =
+    logpath.length === 0 ? "" : ` (neither ${shortly(logpath)} nor records of it in systemd's journal)`;
+  return needs === undefined || needs.startsWith("nothing")
+    ? `no log of it was found${looked}: is a syslog daemon or systemd's journal running?`
+    : `no log of it was found${looked}; it needs ${needs}`;
 }
 
 const shortly = (paths: readonly string[]): string =>
