@@ -179,13 +179,13 @@ function asMail(action: OldAction): NewAction {
   const word = mailWords[name] ?? { form: "plain" as const };
   const args = action.reference.args;
   const get = (option: string): string => (args.get(option) ?? text(action, option)).trim();
-  const to = get(python ? "toaddr" : "dest")
+  const to = get("dest")
     .split(/[\s,]+/)
     .map(addressOf)
     .filter((one) => one !== undefined);
   const notes: Note[] = [];
   if (word.differs !== undefined) notes.push({ text: `${name}: ${word.differs}`, at: action.at });
-  const from = addressOf(get(python ? "fromaddr" : "sender"));
+  const from = addressOf(get("sender"));
   const notify: Record<string, unknown> & { type: string } = {
     type: reportWords.mail,
     to: to.length > 0 ? to : ["root@localhost"],
@@ -335,7 +335,8 @@ function asCommand(jail: OldJail, action: OldAction): NewAction {
   }
   const known = asMessenger(action, four);
   if (known !== undefined) return known;
-  if (isNothing(four.actionunban) || tells.every(onlyTells))
+  const undone = !isNothing(four.actionunban);
+  if (tells.every((command) => onlyTells(command, undone)))
     return asTelling(jail, action, both, notes, faults);
   return asBanning(jail, action, both, notes, faults);
 }
@@ -350,8 +351,20 @@ function isNothing(command: string): boolean {
   return /^(?::|true|\/bin\/true|echo\b[^|;&>]*)?$/.test(command.trim());
 }
 
-/** Every command in it only passes a message on: it changes nothing that an unban would have to undo. */
-function onlyTells(command: string): boolean {
+/** Whom a web request only tells something. */
+const messengerHosts =
+  /api\.telegram\.org|slack\.com|discord(?:app)?\.com|ntfy|gotify|pushover|pushbullet|_matrix\/|webhook|mattermost|rocket\.?chat|office\.com|zulip|twilio|mailgun|sendgrid|abuseipdb|blocklist\.de|ifttt|pagerduty|opsgenie/i;
+
+/**
+ * Every command in it only passes a message on: it changes nothing that an unban would have to undo. Where there is something that
+ * undoes it, a web request may be a firewall's (a provider's, a router's): only known messengers are believed to tell then, for a
+ * message may be grouped or held back, and a ban must not.
+ */
+function onlyTells(command: string, undone: boolean): boolean {
+  if (undone && /\b(?:curl|wget|http)\b/.test(command)) {
+    const urls = command.match(/https?:\/\/[^\s"']+/g) ?? [];
+    if (urls.length === 0 || !urls.every((url) => messengerHosts.test(url))) return false;
+  }
   const programs = command
     .split(/\n|;|&&|\|\|?/)
     .map((part) => /^\s*(?:[A-Za-z_]\w*=\S*\s+)*([\w./-]+)/.exec(part)?.[1]?.split("/").pop())
@@ -368,7 +381,7 @@ function onlyTells(command: string): boolean {
 /** Messengers that f2b speaks itself, when the command shows their key in the open. */
 function asMessenger(action: OldAction, commands: Record<CommandName, string>): NewAction | undefined {
   const ban = commands.actionban;
-  const unban = !isNothing(commands.actionunban) && onlyTells(commands.actionunban);
+  const unban = !isNothing(commands.actionunban) && onlyTells(commands.actionunban, true);
   if (!isNothing(commands.actionunban) && !unban) return undefined;
   const notes = [{ text: "the message is f2b's own wording", at: action.at }];
   const events = unban ? { events: ["ban", "unban"] } : {};
@@ -477,7 +490,8 @@ function asBanning(
     name: ownBanAction,
     ...(start === undefined ? {} : { start }),
     ban: make("actionban")!,
-    unban: make("actionunban")!,
+    // Some let the kernel end a ban by itself (ipset add … timeout).
+    unban: make("actionunban") ?? ":",
     ...(stop === undefined ? {} : { stop }),
     // Nothing is ever put into these texts: values are in the environment.
     unsafe_shell: true,

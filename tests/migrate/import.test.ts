@@ -243,6 +243,43 @@ describe("what the fixtures are about", () => {
     },
   );
 
+  withFail2ban(
+    "what shuts out by a web request or a kernel's timeout is a banaction, what tells is none",
+    async () => {
+      const directory = laidOver("odd-port");
+      const action = (name: string, ban: string, unban: string): void =>
+        writeFileSync(
+          join(directory, `action.d/${name}.conf`),
+          `[Definition]\nactionban = ${ban}\nactionunban = ${unban}\n`,
+        );
+      action(
+        "provider",
+        "curl -X POST https://fw.example/rules/<ip>",
+        "curl -X DELETE https://fw.example/rules/<ip>",
+      );
+      action("timed", "ipset add bad <ip> timeout <bantime>", "");
+      action(
+        "chat",
+        "curl https://hooks.mattermost.example/x -d <ip>",
+        "curl https://hooks.mattermost.example/x -d free",
+      );
+      const jail = (name: string): string =>
+        `[${name}]\nenabled = true\nfilter = sshd\nlogpath = /var/log/auth.log\naction = ${name}\n`;
+      const smtp = "smtp.py[host=mail.example.org:25, sender=f2b@example.org, dest=ops@example.org]";
+      writeFileSync(
+        join(directory, "jail.local"),
+        ["provider", "timed", "chat"].map(jail).join("") +
+          `[smtp]\nenabled = true\nfilter = sshd\nlogpath = /var/log/auth.log\naction = ${smtp}\n`,
+      );
+      const { jails, output } = await imported(directory);
+      const used = (name: string) => jails.get(name)?.banaction.map((use) => use.name);
+      expect([used("provider"), used("timed"), used("chat")]).toEqual([["command"], ["command"], ["print"]]);
+      expect(jails.get("timed")?.banaction[0]?.options).toMatchObject({ unban: ":" });
+      const text = readFileSync(join(output, "f2b.toml"), "utf8");
+      expect(text).toContain('to = ["ops@example.org"]\nfrom = "f2b@example.org"\nhost = "mail.example.org"');
+    },
+  );
+
   withFail2ban("a log of another host's fail2ban stays a log", async () => {
     const directory = laidOver("recidive");
     writeFileSync(join(directory, "jail.local"), "[recidive]\nlogpath = /srv/web2/fail2ban.log\n");
