@@ -1,14 +1,18 @@
 // f2b daemon: reads the configuration, chooses what can be enforced here, and runs until it is told to stop.
 
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { type Choice, chooseBanaction } from "../banaction/choose.ts";
+import { banactions } from "../banaction/index.ts";
 import { faultText } from "../config/faults.ts";
 import { type Config, loadConfig } from "../config/index.ts";
 import type { Fault, Result } from "../core/domain.ts";
 import { surviveBugs } from "../daemon/bugs.ts";
+import { claimFirewall } from "../daemon/claim.ts";
 import { startDaemon } from "../daemon/daemon.ts";
 import { createMessenger } from "../daemon/messenger.ts";
 import { notificationsOf } from "../daemon/notifications.ts";
+import { lockOwner } from "../journal/lock.ts";
 import type { System } from "../system/index.ts";
 import { createLog, type LogWriter, levels } from "../system/log.ts";
 import { realSystem } from "../system/real.ts";
@@ -65,6 +69,14 @@ async function run(call: Call): Promise<number> {
   const group = groupOf(system, config);
   if (!group.ok) return complain(call, group.faults, exits.configuration);
 
+  // One that has this very state is told of by its lock, with more to say.
+  const locked = lockOwner(system, join(config.daemon.statedir, "lock")) !== undefined;
+  const claim =
+    dryrun === undefined && !locked && touchesFirewall(prepared) ? claimFirewall(system.files) : undefined;
+  if (claim !== undefined && "what" in claim) return complain(call, [claim], exits.unavailable);
+  if (claim?.doubt !== undefined)
+    log.say("warning", `whether another f2b keeps this firewall is not known: ${claim.doubt}`);
+
   const started = await startDaemon({
     system,
     log,
@@ -77,15 +89,22 @@ async function run(call: Call): Promise<number> {
     },
     socketGroup: group.value,
     matchCommand: selfCommand("match"),
-    routes: await routes(),
+    routes,
     dryrun,
   });
   if (!("stopped" in started)) return complain(call, started, exits.unavailable);
   end = started.stopSoon;
   await started.stopped;
+  claim?.release();
   log.close();
   return broken ? exits.broken : exits.fine;
 }
+
+/** Whether a jail's bans go through programs of this machine, rather than to a service elsewhere or to nobody. */
+const touchesFirewall = ({ jails }: Config): boolean =>
+  jails.some(
+    (jail) => jail.enabled && jail.banaction.some((use) => (banactions[use.name]?.needs.length ?? 0) > 0),
+  );
 
 const read = (system: System, path: string | undefined): Result<Config> =>
   loadConfig({ system, ...(path === undefined ? {} : { path }) });

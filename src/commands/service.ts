@@ -4,6 +4,9 @@ import { basename } from "node:path";
 import { chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
 import { loadConfig } from "../config/index.ts";
+import { visible } from "../core/text.ts";
+import { claimFirewall } from "../daemon/claim.ts";
+import { clearFirewalls } from "../daemon/clear.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
 const unitPath = "/etc/systemd/system/f2b.service";
@@ -15,13 +18,17 @@ export const service: Command = {
   summary: "install or remove the systemd service",
   usage: [
     "f2b service install [--print] [--no-start] [--root]",
-    "f2b service uninstall",
+    "f2b service uninstall [--keep-bans]",
     "f2b service print [--root]",
   ],
   most: 1,
   options: [
     { name: "print", summary: "only print the unit" },
     { name: "no-start", summary: "install and enable, but do not start" },
+    {
+      name: "keep-bans",
+      summary: "uninstall: leave the firewall as it is; bans end by themselves, those without an end never",
+    },
     {
       name: "root",
       summary: "run as root (with the same few capabilities) also where a user of its own would do",
@@ -32,7 +39,8 @@ export const service: Command = {
 install copies this program to ${programPath} (where it is not there already), writes ${unitPath}, enables and starts it.
 The service runs as the user f2b (made if need be) with the three capabilities it needs. Where the configured firewall asks for root
 itself (ufw, firewalld, iptables, your own commands, …) it runs as root, with the same three capabilities and nothing more.
-uninstall stops and disables it and removes the unit; configuration, state and the user stay.`,
+uninstall stops and disables it, takes its bans out of the firewall and removes the unit; configuration, state and the user stay, so that
+the bans stand again when it is installed again.`,
   async run(call) {
     const [what] = call.words;
     if (what === "print" || (what === "install" && call.flags.print === true)) {
@@ -105,10 +113,30 @@ async function uninstall(call: Call): Promise<number> {
   }
   const runs = call.system.files.stat("/run/systemd/system") !== undefined;
   if (runs) await systemctl(call, "disable", "--now", "f2b.service");
+  if (call.flags["keep-bans"] !== true) await clear(call);
   call.system.files.unlink(unitPath);
   if (runs) await systemctl(call, "daemon-reload");
   call.out("removed; configuration and state are still in /etc/f2b and /var/lib/f2b\n");
   return exits.fine;
+}
+
+/** Takes our part out of the configured firewalls; what cannot be taken out is told and stops nothing. */
+async function clear(call: Call): Promise<void> {
+  const { system } = call;
+  const left = (why: string): void => call.err(`f2b: the firewall is left as it is: ${why}\n`);
+  const claim = claimFirewall(system.files);
+  if ("what" in claim) return left(claim.what);
+  claim.release();
+  const config = loadConfig({ system, ...(call.config === undefined ? {} : { path: call.config }) });
+  if (!config.ok) return left("the configuration cannot be read: f2b config check");
+  const enabled = config.value.jails.filter((jail) => jail.enabled);
+  const best = (await chooseBanaction(system)).name;
+  const jails = enabled.map((jail) => ({
+    ...jail,
+    banaction: jail.banaction.map((use) => (use.name === "auto" ? { ...use, name: best } : use)),
+  }));
+  for (const { what, why } of await clearFirewalls(system, jails))
+    call.err(`f2b: ${visible(what)}${why === undefined ? "" : `: ${visible(why)}`}\n`);
 }
 
 /** Whom the service runs as; undefined: root, because it was asked for or because a configured firewall cannot do without. */

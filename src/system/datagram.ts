@@ -2,9 +2,11 @@
 // called directly; where it cannot be loaded everything here says so by returning undefined or false and nothing breaks.
 
 import { ptr } from "bun:ffi";
-import { libc as loadLibc } from "./libc.ts";
+import { constants } from "node:os";
+import { errno, libc as loadLibc } from "./libc.ts";
 
 const AF_UNIX = 1;
+const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const MSG_NOSIGNAL_DONTWAIT = 0x4000 | 0x40;
 const SOL_SOCKET = 1;
@@ -44,6 +46,22 @@ export function openDatagram(path: string): Datagram | undefined {
       fd = -1;
     },
   };
+}
+
+/**
+ * Holds a name of the abstract namespace ("@name"), which belongs to the network namespace and is given back when the process ends.
+ * Nobody can connect: it costs nothing to hold. Gives the function that lets go; "taken" where another has it; undefined where it cannot be had.
+ */
+export function holdName(name: string): (() => void) | "taken" | undefined {
+  const libc = loadLibc();
+  const address = socketAddress(name);
+  if (libc === undefined || address === undefined) return undefined;
+  const fd = libc.socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  if (libc.bind(fd, ptr(address), address.length) === 0) return () => void libc.close(fd);
+  const taken = errno(libc) === constants.errno.EADDRINUSE;
+  libc.close(fd);
+  return taken ? "taken" : undefined;
 }
 
 /** The user on the other side of a connected unix socket, as the kernel says; undefined where it cannot be asked. */

@@ -7,6 +7,7 @@ function open(name: string) {
   const { i32, u32, u64, i64, pointer } = FFIType;
   return dlopen(name, {
     socket: { args: [i32, i32, i32], returns: i32 },
+    bind: { args: [i32, pointer, u32], returns: i32 },
     sendto: { args: [i32, pointer, u64, i32, pointer, u32], returns: i64 },
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },

@@ -5,6 +5,7 @@ import { chooseBanaction, probeFirewalls } from "../../src/banaction/choose.ts";
 import type { Standing } from "../../src/banaction/index.ts";
 import { parseTarget, targetKey } from "../../src/core/address.ts";
 import type { JailName, Target } from "../../src/core/domain.ts";
+import { clearFirewalls } from "../../src/daemon/clear.ts";
 import {
   createEnforcer,
   type EnforcedJail,
@@ -116,6 +117,23 @@ describe.skipIf(skipped)("the enforcer on the real kernel", () => {
       .sort();
   };
   const wanted = () => [...bans.values()].map((one) => one.target.text as string).sort();
+
+  for (const banaction of ["nftables", "iptables"])
+    test(`what a daemon leaves in ${banaction} is taken away when f2b is removed, and nothing of others`, async () => {
+      server.must("nft", "add table inet theirs; add chain inet theirs c; add rule inet theirs c accept");
+      await enforcer.start(jail("sshd", banaction));
+      await enforcer.ban(sshd, [
+        { ...want("198.51.100.7"), until: "forever" },
+        want("2001:db8::7"),
+        want("198.51.100.0/25"),
+      ]);
+      await enforcer.close(2000);
+      expect(server.must("nft", "list", "ruleset")).toMatch(/f2b-sshd/);
+      expect(await clearFirewalls(server.system(), [jail("sshd", banaction)])).toEqual([]);
+      const left = server.must("nft", "list", "ruleset");
+      expect(left).not.toMatch(/sshd|198\.51\.100/);
+      expect(left).toContain("table inet theirs");
+    });
 
   test("nft killed at any moment loses no ban and doubles none", async () => {
     await enforcer.start(jail("sshd"));

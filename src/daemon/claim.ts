@@ -1,0 +1,59 @@
+// One daemon a firewall. Two with states of their own would take each other's bans away, each believing that somebody had damaged its
+// part. The claim is a name in the abstract namespace of unix sockets, which belongs to the network namespace as the firewall does, and
+// is gone with its owner. Anybody may hold a name there: a holder who is not root (or ourselves) stops nobody.
+
+import type { Fault } from "../core/domain.ts";
+import { holdName } from "../system/datagram.ts";
+import type { Files } from "../system/index.ts";
+
+export interface Claim {
+  /** Why it could not be made although nobody is known to stand in the way; bans go on. */
+  readonly doubt: string | undefined;
+  release(): void;
+}
+
+const usualName = "@f2b-firewall";
+
+/** A Fault names the daemon that has it. */
+export function claimFirewall(files: Files, name = usualName): Claim | Fault {
+  const held = holdName(name);
+  if (typeof held === "function") return { doubt: undefined, release: held };
+  const doubtful = (doubt: string): Claim => ({ doubt, release: () => undefined });
+  if (held === undefined) return doubtful("names of sockets cannot be held here");
+  const holder = holderOf(files, name);
+  if (holder === undefined) return doubtful(`${name} is held, but not by whom`);
+  const self = process.geteuid?.() ?? 0;
+  if (holder.uid !== 0 && holder.uid !== self) return doubtful(`user ${holder.uid} holds ${name}`);
+  return {
+    what: `another f2b daemon (pid ${holder.pid}) keeps the firewall here, with a state of its own`,
+    why: "two would take each other's bans away",
+    fix: "f2b stop, or start this one with --dry-run or in another network namespace",
+  };
+}
+
+/** proc(5): /proc/net/unix has the socket's inode, and who has it open. */
+function holderOf(files: Files, name: string): { readonly pid: number; readonly uid: number } | undefined {
+  const line = quietly(() => Buffer.from(files.readFile("/proc/net/unix")).toString("latin1"))
+    ?.split("\n")
+    .find((one) => one.endsWith(` ${name}`));
+  const inode = line?.trim().split(/\s+/)[6];
+  if (inode === undefined) return undefined;
+  for (const pid of files.readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const fds = quietly(() => files.readdir(`/proc/${pid}/fd`)) ?? [];
+    if (!fds.some((fd) => quietly(() => files.readlink(`/proc/${pid}/fd/${fd}`)) === `socket:[${inode}]`))
+      continue;
+    const uid = quietly(() => files.stat(`/proc/${pid}`)?.uid);
+    if (uid !== undefined) return { pid: Number(pid), uid };
+  }
+  return undefined;
+}
+
+/** Processes end while they are looked at, and some are not for our eyes. */
+function quietly<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { claimFirewall } from "../../src/daemon/claim.ts";
+import { system } from "../source/reading.ts";
+
+const name = (of: string): string => `@f2b-test-${process.pid}-${of}`;
+
+test("the first has it, the second is told whose it is, and may have it when the first has gone", () => {
+  const claim = () => claimFirewall(system.files, name("two"));
+  const first = claim();
+  expect("release" in first ? first.doubt : first).toBeUndefined();
+  const second = claim();
+  expect("what" in second ? second.what : second).toContain(
+    `another f2b daemon (pid ${process.pid}) keeps the firewall`,
+  );
+  if ("release" in first) first.release();
+  const third = claim();
+  expect("release" in third ? third.doubt : third).toBeUndefined();
+  if ("release" in third) third.release();
+});
+
+test.skipIf(process.geteuid?.() !== 0 && !process.env.CI)(
+  "another user who holds the name stops nobody",
+  async () => {
+    const squatted = name("squatted");
+    const squatter = Bun.spawn(
+      [
+        process.execPath,
+        "-e",
+        `process.setgid(65534); process.setuid(65534);
+Bun.listen({ unix: ${JSON.stringify(`\0${squatted.slice(1)}`)}, socket: { data() {} } });
+console.log("held");`,
+      ],
+      { stdout: "pipe", stderr: "inherit", cwd: "/" },
+    );
+    await squatter.stdout.getReader().read();
+    const claim = claimFirewall(system.files, squatted);
+    squatter.kill("SIGKILL");
+    await squatter.exited;
+    expect("release" in claim ? claim.doubt : claim).toBe(`user 65534 holds ${squatted}`);
+  },
+);
