@@ -39,6 +39,11 @@ function spanOf(text: string | undefined): Span | undefined {
   if (text === undefined) return undefined;
   const parsed = parseDuration(text);
   if (!parsed.ok) throw new Refusal(400, parsed.faults[0] ?? { what: "not a duration" });
+  if (parsed.value !== "forever" && parsed.value < 1)
+    throw new Refusal(400, {
+      what: `a ban for ${visible(text)} would be over at once`,
+      fix: "--for 10m, or f2b unban IP",
+    });
   return parsed.value;
 }
 
@@ -81,7 +86,7 @@ address you are logged in from are refused. Answered once the ban is on disk and
       (value) => {
         for (const one of value.banned)
           call.out(
-            `banned ${one.target} in ${one.jail} ${one.until === "forever" ? "for ever" : `until ${one.until}`}\n`,
+            `banned ${one.target} in ${one.jail} ${one.until === "forever" ? "for ever" : `until ${one.until.slice(0, 19).replace("T", " ")} UTC`}\n`,
           );
         for (const one of value.already) call.out(`${one} is banned already\n`);
         for (const one of value.refused)

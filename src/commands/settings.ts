@@ -14,6 +14,12 @@ interface Setting {
   readonly saved?: string;
 }
 
+/** What was set only now is gone with the next reading of the configuration. */
+const passing = (jail: string): string =>
+  jail === "daemon"
+    ? "until the next start; loglevel in [daemon] makes it last"
+    : "until the next reload or start; --save makes it last";
+
 export const get: Command = {
   name: "get",
   summary: "a jail's effective setting; without a key, all of them",
@@ -78,7 +84,7 @@ Counters stay. A new bantime holds for new bans; f2b ban prolongs a standing one
       { jail, key, values, save: call.flags.save === true },
       (value) => {
         call.out(
-          `${value.key} = ${visible(value.text)}${value.saved === undefined ? "" : `\nsaved in ${value.saved}`}\n`,
+          `${value.key} = ${visible(value.text)}\n${value.saved === undefined ? passing(value.jail) : `saved in ${value.saved}`}\n`,
         );
       },
     );

@@ -104,6 +104,14 @@ failregex = ['^failed from (\\d+)$']
     expect(daemon.f2b("get", "sshd", "ignoreip").stdout).toBe('["192.0.2.98"]\n');
   });
 
+  test("a ban of no length is refused; one of ten minutes says until when, as everything else does", () => {
+    expect(daemon.f2b("ban", "sshd", "203.0.114.1", "--for", "0")).toMatchObject({ code: 64 });
+    expect(daemon.f2b("banned", "203.0.114.1").code).toBe(1);
+    expect(daemon.f2b("ban", "sshd", "203.0.114.1", "--for", "10m").stdout).toMatch(
+      /^banned 203\.0\.114\.1 in sshd until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$/,
+    );
+  });
+
   test("after a start, which logs are read, though nothing has come from them since", async () => {
     await daemon.kill("SIGTERM");
     await start();
