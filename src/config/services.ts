@@ -1,5 +1,5 @@
 // Names of ports, so that `port = "ssh"` means the same on a machine without /etc/services (containers, minimal systems). The
-// numbers are IANA's (service-names-port-numbers registry); what /etc/services adds is learned once at load.
+// numbers are IANA's (service-names-port-numbers registry); what /etc/services adds is learned when it is asked for.
 
 import type { System } from "../system/index.ts";
 
@@ -25,9 +25,18 @@ const common: Readonly<Record<string, number>> = Object.fromEntries(
 const learned = new Map<string, number>();
 /** Of the file that was read last. */
 let version = "";
+/** Where to look once a name is asked for that is not built in. */
+let source: System | undefined;
 
-/** Takes the names of /etc/services (services(5)) in addition, again when it has changed; what is built in stays as it is. */
+/** From now on takes the names of /etc/services (services(5)) in addition, again when it has changed; what is built in stays as it is. */
 export function learnServices(system: System): void {
+  source = system;
+}
+
+function look(): void {
+  const system = source;
+  source = undefined;
+  if (system === undefined) return;
   try {
     const stat = system.files.stat("/etc/services");
     const now = `${stat?.ino} ${stat?.mtimeMs} ${stat?.size}`;
@@ -58,7 +67,12 @@ export function portNumber(text: string): number | undefined {
     return port >= 1 && port <= 65535 ? port : undefined;
   }
   const name = text.toLowerCase();
-  return (Object.hasOwn(common, name) ? common[name] : undefined) ?? learned.get(text) ?? learned.get(name);
+  if (Object.hasOwn(common, name)) return common[name];
+  look();
+  return learned.get(text) ?? learned.get(name);
 }
 
-export const serviceNames = (): string[] => [...Object.keys(common), ...learned.keys()];
+export function serviceNames(): string[] {
+  look();
+  return [...Object.keys(common), ...learned.keys()];
+}

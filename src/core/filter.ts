@@ -191,7 +191,8 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
         fix: "put <HOST>, <ADDR>, <SUBNET> or <F-ID>…</F-ID> where the address stands",
       });
     }
-    if (new RegExp(pattern.regex.source).test("")) {
+    pattern.regex.lastIndex = 0;
+    if (pattern.regex.test("")) {
       faults.push({ what: `failregex ${index + 1} matches an empty line: ${pattern.source}` });
     }
     if (!pattern.anchored && !multiline) {
@@ -204,9 +205,10 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     if (pattern.suspicious !== undefined) lints.push({ list: "failregex", index, what: pattern.suspicious });
   }
   if (faults.length > 0) return { ok: false, faults };
-  const byFirst = Array.from({ length: 257 }, (_, code) =>
-    fail.filter(({ pattern }) => canBegin(pattern, code)),
-  );
+  const anywhere = fail.filter(({ pattern }) => pattern.leads === undefined);
+  const byFirst: (readonly Expression[])[] = new Array(257).fill(anywhere);
+  for (const code of new Set(fail.flatMap(({ pattern }) => pattern.leads?.map(firstCode) ?? [])))
+    byFirst[code] = fail.filter(({ pattern }) => canBegin(pattern, code));
   const value: CompiledFilter = {
     filter,
     formats: names as Format[],
@@ -225,8 +227,10 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   return { ok: true, value };
 }
 
+const firstCode = (text: string): number => Math.min(text.charCodeAt(0), 256);
+
 function canBegin(pattern: Pattern, code: number): boolean {
-  return pattern.leads === undefined || pattern.leads.some((text) => text.charCodeAt(0) === code);
+  return pattern.leads === undefined || pattern.leads.some((text) => firstCode(text) === code);
 }
 
 /** All the expressions' texts together; when there are prefregex, theirs alone, since nothing passes without. */

@@ -55,6 +55,10 @@ function analyse(node: Node): Texts {
       let best: readonly string[] | undefined;
       let exact = true;
       for (const item of node.items) {
+        if (item.kind === "set" && item.char !== undefined && item.char !== "\n") {
+          run = extended(run, item.char);
+          continue;
+        }
         const part = analyse(item);
         const joined =
           part.exact === undefined
@@ -74,6 +78,10 @@ function analyse(node: Node): Texts {
     }
   }
 }
+
+/** Different texts stay different with the same char behind them. */
+const extended = (texts: readonly string[], char: string): readonly string[] =>
+  texts.length === 1 ? [texts[0]! + char] : texts.map((text) => text + char);
 
 const bounded = (texts: readonly string[]): readonly string[] | undefined => {
   const different = [...new Set(texts)];
@@ -136,6 +144,10 @@ function lead(node: Node): Lead {
       let known: Lead = { texts: [""], whole: true };
       for (const item of node.items) {
         if (!known.whole) break;
+        if (item.kind === "set" && item.char !== undefined) {
+          known = { texts: extended(known.texts, item.char), whole: true };
+          continue;
+        }
         const part = lead(item);
         const joined = cap({
           texts: known.texts.flatMap((h) => part.texts.map((t) => h + t)),

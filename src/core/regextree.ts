@@ -70,6 +70,18 @@ export function setOf(code: number): CharSet {
   return { has, beyond: code > 255 };
 }
 
+const plainChars = new Map<string, Node>();
+
+/** One node for all places where the same char stands. */
+function plainChar(char: string): Node {
+  let node = plainChars.get(char);
+  if (node === undefined) {
+    node = { kind: "set", set: setOf(char.charCodeAt(0)), char, source: char };
+    plainChars.set(char, node);
+  }
+  return node;
+}
+
 export class SyntaxFault extends Error {}
 
 /** The tree of an expression's source; throws SyntaxFault with a sentence for people. */
@@ -104,6 +116,8 @@ class Parser {
 
   repeat(ignoreCase: boolean): Node {
     const item = this.atom(ignoreCase);
+    // Most chars are repeated by nothing, and this runs for each of some thousand at the start.
+    if (!"*+?{".includes(this.source[this.at] ?? " ")) return item;
     const quantifier = /^(?:[*+?]|\{(\d+)(?:(,)(\d*))?\})\??/.exec(this.source.slice(this.at, this.at + 24));
     if (quantifier === null) return item;
     this.at += quantifier[0].length;
@@ -136,6 +150,7 @@ class Parser {
   }
 
   char(c: string, source: string, ignoreCase: boolean): Node {
+    if (!ignoreCase && c === source) return plainChar(c);
     const set = setOf(c.charCodeAt(0));
     if (ignoreCase && c.toLowerCase() !== c.toUpperCase()) {
       for (const variant of [c.toLowerCase(), c.toUpperCase()]) {

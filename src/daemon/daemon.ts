@@ -20,7 +20,16 @@ import { createEnforcer } from "./enforcer.ts";
 import { createEvents, type Events } from "./events.ts";
 import type { Explanation } from "./explain.ts";
 import { explainTarget } from "./explaining.ts";
-import { guardOf, lookForPrograms, openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
+import {
+  beginPlaces,
+  guardOf,
+  lookForPrograms,
+  openJail,
+  openPlace,
+  prepare,
+  type RunningJail,
+  type Shared,
+} from "./jail.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
 import { createMetricsPort } from "./metricsport.ts";
@@ -66,7 +75,8 @@ export interface DaemonOptions {
   readonly socketGroup: number | undefined;
   /** How this program is started as `f2b match`. */
   readonly matchCommand: readonly string[];
-  readonly routes: ReadonlyMap<string, Route>;
+  /** Loaded while the firewall's programs are at work. */
+  readonly routes: () => Promise<ReadonlyMap<string, Route>>;
   /** Why the firewall is not touched (then every banaction is "print"); undefined: bans are real. */
   readonly dryrun: string | undefined;
 }
@@ -284,11 +294,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     for (const [source, position] of Object.entries(before.positions))
       pipeline.positions.set(source, position);
   }
-  for (const jail of options.config.jails) {
-    if (!jail.enabled) continue;
-    const running = openJail(jail, shared);
+  for (const jail of options.config.jails) if (jail.enabled) jails.set(jail.name, openJail(jail, shared));
+  const places = await beginPlaces(core, jails.values());
+  const routes = await options.routes();
+  for (const running of jails.values()) {
+    const { jail } = running;
+    prepare(running);
     running.policy.restore(before?.windows[jail.name] ?? [], clock.now());
-    jails.set(jail.name, running);
     if (running.state === "broken")
       system.log.say(
         "error",
@@ -386,13 +398,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   };
 
   const metricsPort = createMetricsPort(daemon);
-  const control = await openControl(system, settings.socket, options.socketGroup, options.routes, daemon);
+  const control = await openControl(system, settings.socket, options.socketGroup, routes, daemon);
   if ("what" in control) {
     journal.close();
     return [control];
   }
 
-  await Promise.all([...jails.values()].map((running) => openPlace(core, running)));
+  await Promise.all([...jails.values()].map((running) => openPlace(core, running, places.get(running))));
   expire();
   await operations.dropForbidden();
   // A first checkpoint before anything is read: totals count from here, also when the next one is never written.

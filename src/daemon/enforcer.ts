@@ -6,7 +6,7 @@
 import { type BanAction, banactions, type Drops, type JailSetup, type Standing } from "../banaction/index.ts";
 import type { Fault, Jail, JailName, Target, Time, Use } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
-import { createLane, type Lane, type LaneNews } from "./lane.ts";
+import { type Answers, createLane, type Lane, type LaneNews } from "./lane.ts";
 import { createSteps, type Fetch } from "./steps.ts";
 
 /** What the enforcer must know of a jail: a Jail is one. */
@@ -69,9 +69,10 @@ export interface Enforced {
 export interface Enforcer {
   /**
    * Makes the jail's place in each of its banactions and applies only the difference between what stands there and what should.
-   * Again with other settings: the new place is made before the old one goes. Never leaves a standing ban open.
+   * Again with other settings: the new place is made before the old one goes. Never leaves a standing ban open. `answers`: what has been
+   * read for other jails that are started at the same time.
    */
-  start(jail: EnforcedJail): Promise<Enforced>;
+  start(jail: EnforcedJail, answers?: Answers): Promise<Enforced>;
   /** Looks at these targets: shuts out those that should stand. Resolves when acknowledged or failed; never rejects. */
   ban(jail: JailName, bans: readonly Standing[]): Promise<Enforced>;
   /** Looks at these targets: lets go those that should not stand (kept where another jail holds a shared one). */
@@ -215,12 +216,12 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   }
 
   return {
-    async start(jail) {
+    async start(jail, answers) {
       lingering.delete(jail.name);
       const before = jails.get(jail.name)?.lanes ?? [];
       const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupFor(jail, use) }));
       jails.set(jail.name, { lanes: now.map((one) => one.lane) });
-      const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup)));
+      const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup, answers)));
       // The new place stands (or is being retried) before the old one goes.
       for (const lane of before) if (!now.some((one) => one.lane === lane)) await leave(lane, jail.name);
       lookSoon();

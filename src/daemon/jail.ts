@@ -10,7 +10,9 @@ import type { State } from "../core/state.ts";
 import * as stateful from "../core/state.ts";
 import type { System } from "../system/index.ts";
 import type { Core } from "./core.ts";
+import type { Enforced } from "./enforcer.ts";
 import { createIgnoreCommand, createIgnored, type Ignored } from "./ignored.ts";
+import type { Answers } from "./lane.ts";
 import type { MachineAddresses } from "./machine.ts";
 import { createSearchbots } from "./searchbots.ts";
 
@@ -69,7 +71,7 @@ export function guardOf(
 const excuse = (system: System, jail: Jail): RunningJail["ignoreCommand"] =>
   createSearchbots(system, jail) ?? createIgnoreCommand(system, jail);
 
-/** Makes a jail ready; whatever is faulty in it becomes its state, never an exception. */
+/** A jail whose filter is still to be compiled, by `prepare`. */
 export function openJail(jail: Jail, shared: Shared): RunningJail {
   let facts: Facts | undefined;
   const running: RunningJail = {
@@ -95,11 +97,10 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
     lacking: false,
     ineffective: new Map(),
   };
-  prepare(running);
   return running;
 }
 
-/** Compiles the filter; what makes the jail unable to run becomes its state. */
+/** Compiles the filter; whatever is faulty in the jail becomes its state, never an exception. */
 export function prepare(running: RunningJail): void {
   running.compiled = undefined;
   running.slow.clear();
@@ -138,12 +139,34 @@ function unfitness({ name, filter, backend, acceptForgeable, acceptSpoofable }: 
   return undefined;
 }
 
+/** Whether none of the jail's banactions has the programs it needs. */
+const isLacking = (core: Core, { banaction }: Jail): boolean =>
+  banaction.length > 0 && banaction.every((use) => missingPrograms(core, use.name).length > 0);
+
+/**
+ * Begins to make the jails' places in the firewall; `openPlace` waits for it. What stands is read once for all jails. Resolves when that
+ * has been read and the firewall's programs are at work: while they are there is time to compile filters.
+ */
+export async function beginPlaces(
+  core: Core,
+  all: Iterable<RunningJail>,
+): Promise<ReadonlyMap<RunningJail, Promise<Enforced>>> {
+  const answers: Answers = new Map();
+  const begun = new Map<RunningJail, Promise<Enforced>>();
+  for (const running of all)
+    if (!isLacking(core, running.jail)) begun.set(running, core.enforcer.start(running.jail, answers));
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  await Promise.allSettled(answers.values());
+  await turn();
+  return begun;
+}
+
 /** Makes the jail's place in the firewall, or brings it into line with changed settings. Without any of its programs it is broken. */
-export async function openPlace(core: Core, running: RunningJail): Promise<void> {
+export async function openPlace(core: Core, running: RunningJail, begun?: Promise<Enforced>): Promise<void> {
   const { jail } = running;
   const lacking = jail.banaction.flatMap((use) => missingPrograms(core, use.name));
-  running.lacking =
-    lacking.length > 0 && jail.banaction.every((use) => missingPrograms(core, use.name).length > 0);
+  running.lacking = isLacking(core, jail);
   if (running.lacking && running.state !== "stopped") {
     running.state = "broken";
     running.reason = `${jail.banaction.map((use) => use.name).join(", ")} cannot work: ${[...new Set(lacking)].join(", ")} is not installed`;
@@ -151,14 +174,14 @@ export async function openPlace(core: Core, running: RunningJail): Promise<void>
     core.system.log.say("error", `[${jail.name}] broken: ${running.reason}`, { fix: running.fix });
     return;
   }
-  const { faults } = await core.enforcer.start(jail);
+  const { faults } = await (begun ?? core.enforcer.start(jail));
   for (const fault of faults) core.system.log.say("error", `[${jail.name}] ${fault.what}`);
 }
 
 /** A jail that lacked its programs comes to life when they are there. */
 export async function lookForPrograms(core: Core, running: RunningJail): Promise<boolean> {
   if (!running.lacking || running.state !== "broken") return false;
-  if (running.jail.banaction.every((use) => missingPrograms(core, use.name).length > 0)) return false;
+  if (isLacking(core, running.jail)) return false;
   prepare(running);
   await openPlace(core, running);
   return true;

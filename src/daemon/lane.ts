@@ -27,7 +27,7 @@ export interface LaneOptions {
 
 export interface Lane {
   /** A jail comes in, or comes again with other settings. */
-  join(setup: JailSetup): Promise<Enforced>;
+  join(setup: JailSetup, answers?: Answers): Promise<Enforced>;
   /** Takes away what only this jail holds, and with the last jail the place. */
   leave(jail: JailName): Promise<Enforced>;
   settle(asked: readonly Asked[], jail: JailName): Promise<Enforced>;
@@ -478,12 +478,14 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   }
 
   return {
-    join(joining) {
+    join(joining, asked) {
       members.set(joining.jail, joining);
+      steps.prepare(action.start(joining));
       return serially(async () => {
         if (!members.has(joining.jail)) return fine;
-        // What stands is read before the place is made again: a place that is there keeps its bans.
-        const answers = new Map();
+        // What stands is read before the place is made again: a place that is there keeps its bans. Where jails share it, another
+        // one's coming in may have changed it meanwhile.
+        const answers: Answers = action.shared ? new Map() : (asked ?? new Map());
         const before = await list(answers);
         const fresh = before === undefined;
         const fault = await make();

@@ -86,7 +86,8 @@ export function createMessenger(setup: MessengerSetup): Messenger {
   const { system } = setup;
   const known = setup.known ?? notifiers;
   const random = setup.random ?? Math.random;
-  const timezone = setup.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  /** Asked only where there is somebody to tell: what knows the zones takes ten milliseconds to wake up. */
+  const timezone = (): string => setup.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Part of every message's id, and of nothing else: a log line that holds it was caused by a message of ours.
   const mark = Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString("hex");
   let serial = 0;
@@ -118,7 +119,7 @@ export function createMessenger(setup: MessengerSetup): Messenger {
     const rate = rules.rate ?? defaultRate(notifier);
     const groupMs = (rules.group ?? usualGroupSeconds[audience]) * 1000;
     const giveUpMs = (rules.give_up ?? limits.giveUpMs / 1000) * 1000;
-    const zone = rules.timezone ?? timezone;
+    const zone = rules.timezone ?? timezone();
 
     let queue: Queued[] = [];
     let omitted = 0;

@@ -14,6 +14,8 @@ import type { Fault } from "../core/domain.ts";
 import type { Child, System } from "../system/index.ts";
 
 export interface NftChild {
+  /** Starts it before there is anything to do. */
+  launch(): void;
   /** One transaction; undefined when it is in the kernel. */
   run(lines: string): Promise<Fault | undefined>;
   /** What a listing command prints; undefined when it could not be asked. */
@@ -234,6 +236,7 @@ export function createNftChild(system: System): NftChild {
   }
 
   return {
+    launch: () => void launch(),
     run: (lines) => new Promise((resolve) => transact(lines, /^add table /.test(lines), resolve)),
     async ask(command) {
       // One question at a time: its answer carries no number.

@@ -6,7 +6,7 @@ import type { Jail, Result } from "../core/domain.ts";
 import { jailBans } from "../core/state.ts";
 import { Refusal } from "./control.ts";
 import type { Core } from "./core.ts";
-import { openJail, openPlace, type RunningJail, type Shared } from "./jail.ts";
+import { openJail, openPlace, prepare, type RunningJail, type Shared } from "./jail.ts";
 import { changeJail } from "./operate.ts";
 import { emptyOutcome, type Pipeline } from "./pipeline.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -83,6 +83,7 @@ export async function applyConfig({
   for (const [name, jail] of wanted) {
     if (core.jails.has(name)) continue;
     const running = openJail(jail, shared);
+    prepare(running);
     core.jails.set(name, running);
     await openPlace(core, running);
     added.push(name);

@@ -8,6 +8,8 @@ import type { System } from "../system/index.ts";
 import { createNftChild, type NftChild } from "./nftchild.ts";
 
 export interface Steps {
+  /** Starts the interpreters that these steps will need, so that they are there in time. */
+  prepare(steps: readonly Step[]): void;
   /** Undefined when every step is done and acknowledged. */
   run(steps: readonly Step[]): Promise<Fault | undefined>;
   /** The answer, its code (0: answered), or a fault when it could not be asked at all. */
@@ -173,6 +175,9 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
   }
 
   return {
+    prepare(steps) {
+      if (steps.some((step) => step.kind === "script" && step.interpreter === "nft")) nftChild().launch();
+    },
     run,
     async look(step) {
       switch (step.kind) {
