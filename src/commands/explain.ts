@@ -17,6 +17,7 @@ export const explain: Command = {
   help: `
 Goes through every gate: is a jail running for the log, has the address failed there, how often inside findtime, is it on an ignore
 list, would the last gate refuse it, is it banned, does the firewall hold it, has it been seen since.
+While the daemon is down the journal is asked instead (exit code 69).
 Exit code 1: it is not banned; of several, one is not (with --json one object after the other).`,
   async run(call) {
     if (call.words.length === 0) {
@@ -35,6 +36,10 @@ Exit code 1: it is not banned; of several, one is not (with --json one object af
         (value) => (value.jails.some((jail) => jail.ban !== undefined) ? exits.fine : exits.no),
       );
       code = Math.max(code, one);
+      if (one === exits.unavailable && !call.json) {
+        const { explainOffline } = await import("./explainoffline.ts");
+        for (const word of call.words) call.out(explainOffline(call, word) ?? "");
+      }
       if (one > exits.no) break;
     }
     return code;

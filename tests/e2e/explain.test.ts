@@ -7,6 +7,7 @@ import {
   ableTo,
   configure,
   type DaemonFiles,
+  executable,
   type Lab,
   labMissing,
   openLab,
@@ -110,6 +111,16 @@ failregex = ['^failed from (\\d+)$']
     expect(daemon.f2b("ban", "sshd", "203.0.114.1", "--for", "10m").stdout).toMatch(
       /^banned 203\.0\.114\.1 in sshd until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$/,
     );
+  });
+
+  test("while the daemon is down, what the journal says", async () => {
+    expect(daemon.f2b("ban", "sshd", "203.0.115.0/24", "--for", "1h").code).toBe(0);
+    await daemon.kill("SIGKILL");
+    const asked = lab.server.run([executable, "explain", "203.0.115.9", "192.0.2.200", "-c", files.config]);
+    expect(asked.code).toBe(69);
+    expect(asked.stdout).toContain("203.0.115.9 is banned in sshd as 203.0.115.0/24 since ");
+    expect(asked.stdout).toContain("Its journal knows no standing ban of 192.0.2.200.");
+    await start();
   });
 
   test("after a start, which logs are read, though nothing has come from them since", async () => {
