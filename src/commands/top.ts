@@ -165,10 +165,18 @@ async function press(call: Call, state: Mutable, key: string): Promise<void> {
       }
     } else {
       const asked = await ask(quiet, "GET", `/explain?target=${encodeURIComponent(target)}`);
-      if (asked.ok)
-        state.message = (asked.value as Explanation).jails
-          .map((one) => `${one.jail}: ${one.ban === undefined ? one.why : `banned until ${one.ban.until}`}`)
-          .join("; ");
+      if (asked.ok) state.message = shortly(asked.value as Explanation);
     }
   }
+}
+
+/** An explanation in a line: where something is known of it. */
+export function shortly({ target, guarded, jails }: Explanation): string {
+  const bans = jails.flatMap(({ jail, ban }) =>
+    ban === undefined ? [] : [`${jail}: banned until ${ban.until.slice(0, 19).replace("T", " ")}`],
+  );
+  const known = jails.filter(({ ban, why }) => ban === undefined && /^\d|^it is /.test(why));
+  const said = [...bans, ...known.map(({ jail, why }) => `${jail}: ${why}`)];
+  if (guarded !== undefined) said.unshift(`never banned: ${guarded}`);
+  return said.length === 0 ? `${target}: nothing counts against it now` : said.join("; ");
 }

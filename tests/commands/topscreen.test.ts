@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { shortly } from "../../src/commands/top.ts";
 import { fit, screen, sparkline, type TopView } from "../../src/commands/topscreen.ts";
 
 const view = (events: number): TopView => ({
@@ -67,4 +68,16 @@ describe("f2b top", () => {
     expect(fit("漢字漢字", 5)).toBe("漢字…");
     expect(Bun.stringWidth(fit("漢字漢字", 6))).toBe(6);
   });
+});
+
+test("an explanation in one line speaks of the jails that know something", () => {
+  const jails = [
+    { jail: "web", why: "none of its logs is there yet: /x" },
+    { jail: "sshd", why: "1 of 3 failures within 10m" },
+    { jail: "recidive", why: "no failure of it within 1d" },
+  ];
+  expect(shortly({ target: "192.0.2.1", jails, history: [] })).toBe("sshd: 1 of 3 failures within 10m");
+  expect(shortly({ target: "192.0.2.1", jails: jails.slice(2), history: [] })).toBe(
+    "192.0.2.1: nothing counts against it now",
+  );
 });
