@@ -2,6 +2,7 @@
 
 import { plural, visible } from "../core/text.ts";
 import { Refusal } from "../daemon/control.ts";
+import type { StatusReport } from "../daemon/report.ts";
 import { ask, show } from "./client.ts";
 import { type Call, type Command, exits } from "./index.ts";
 import { version as own } from "./version.ts";
@@ -40,6 +41,42 @@ export const version: Command = {
 
 const jailWord = (call: Call): string => call.words[0] ?? "";
 
+/** Whether the daemon that answers is systemd's: that one would be started again at once if it only ended. */
+async function keptBySystemd(call: Call): Promise<boolean> {
+  const { files, programs } = call.system;
+  const systemctl = programs.find("systemctl");
+  if (systemctl === undefined || files.stat("/run/systemd/system") === undefined) return false;
+  const asked = await ask(
+    { ...call, json: false, out: () => undefined, err: () => undefined },
+    "GET",
+    "/status",
+  );
+  if (!asked.ok) return false;
+  const shown = await programs.run([systemctl, "show", "--property=MainPID", "--value", "f2b.service"], {
+    timeoutMs: 10_000,
+  });
+  return shown.code === 0 && shown.stdout.trim() === String((asked.value as StatusReport).pid);
+}
+
+async function stopService(call: Call): Promise<number> {
+  if (call.flags.unban === true) {
+    const lifted = await ask(call, "POST", "/unban", { all: true });
+    if (!lifted.ok) return lifted.exit;
+  }
+  const systemctl = call.system.programs.find("systemctl") ?? "systemctl";
+  const done = await call.system.programs.run([systemctl, "stop", "f2b.service"], { timeoutMs: 60_000 });
+  if (done.code !== 0) {
+    call.err(`f2b: systemctl stop f2b.service: ${visible(done.stderr.trim())}\n`);
+    return exits.no;
+  }
+  call.out(
+    call.json
+      ? '{"stopping":true}\n'
+      : "the service is stopped (systemctl start f2b; at the next boot it starts by itself)\n",
+  );
+  return exits.fine;
+}
+
 export const stop: Command = {
   name: "stop",
   summary: "stop a jail; without a name, the daemon",
@@ -48,13 +85,15 @@ export const stop: Command = {
   options: [{ name: "unban", summary: "also lift the bans (of the jail, or of all)" }],
   completes: ["jail"],
   help: `
-Bans stand until their time is up, in the kernel, also while the daemon is stopped; --unban lifts them.
+Bans stand until their time is up, in the kernel, also while the daemon is stopped; --unban lifts them. Where the daemon is
+systemd's service, systemd is asked to stop it, since it would start it again otherwise.
 A stopped jail stays stopped until f2b start JAIL, a reload of its settings, or a restart of the daemon.`,
-  run(call) {
+  async run(call) {
     const body = {
       unban: call.flags.unban === true,
       ...(jailWord(call) === "" ? {} : { jail: jailWord(call) }),
     };
+    if (jailWord(call) === "" && (await keptBySystemd(call))) return stopService(call);
     return show(call, "POST", "/stop", body, () =>
       call.out(jailWord(call) === "" ? "the daemon is stopping\n" : `${jailWord(call)} is stopped\n`),
     );
