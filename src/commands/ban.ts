@@ -3,10 +3,13 @@
 import { parseTarget } from "../core/address.ts";
 import type { Span, Target } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
+import { jailBans } from "../core/state.ts";
 import { plural, visible } from "../core/text.ts";
 import { Refusal } from "../daemon/control.ts";
+import type { Daemon } from "../daemon/daemon.ts";
 import type { UnbanAnswer } from "../daemon/operate.ts";
 import type { BanReport } from "../daemon/report.ts";
+import { reportBan } from "../daemon/reporting.ts";
 import { show } from "./client.ts";
 import { type Command, exits } from "./index.ts";
 import { banTable } from "./status.ts";
@@ -199,10 +202,30 @@ export const banned: Command = {
   routes: {
     "POST /banned": ({ body }, daemon) => {
       const targets = field(body, "targets");
-      return { json: daemon.banned(targets === undefined ? undefined : targetsOf(targets)) };
+      return targets === undefined
+        ? { stream: everyBan(daemon), type: "application/json" }
+        : { json: daemon.banned(targetsOf(targets)) };
     },
   },
 };
+
+/** So many bans are put into text before others get their turn. */
+const piece = 1000;
+
+/**
+ * All bans as the answer to `f2b banned`, a piece at a time as the asker reads: a hundred thousand at once would hold up the daemon for a
+ * quarter of a second, and stand in memory for as long as he does not read.
+ */
+async function* everyBan({ core }: Pick<Daemon, "core">): AsyncGenerator<string> {
+  const bans = [...core.jails.keys()].flatMap((jail) => [...jailBans(core.state, jail)]);
+  yield '{"bans":[';
+  for (let at = 0; at < bans.length; at += piece) {
+    const text = bans.slice(at, at + piece).map((ban) => JSON.stringify(reportBan(core, ban)));
+    yield `${at === 0 ? "" : ","}${text.join(",")}`;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield '],"absent":[]}';
+}
 
 const table = (bans: readonly BanReport[]): string => {
   const jails = [...new Set(bans.map((one) => one.jail))];

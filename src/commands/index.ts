@@ -58,11 +58,11 @@ export interface Request {
   readonly signal: AbortSignal;
 }
 
-/** JSON by default; `text` for metrics, `stream` for events (one JSON object a line). */
+/** JSON by default; `text` for metrics, `stream` for events (one JSON object a line, unless `type` says otherwise) and for long answers. */
 export type Answer =
   | { readonly status?: number; readonly json: unknown }
   | { readonly status?: number; readonly text: string; readonly type: string }
-  | { readonly stream: AsyncIterable<string> };
+  | { readonly stream: AsyncIterable<string>; readonly type?: string };
 
 export type Route = (request: Request, daemon: Daemon) => Promise<Answer> | Answer;
 

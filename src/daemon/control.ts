@@ -194,5 +194,5 @@ function toResponse(result: Answer, signal: AbortSignal): Response {
       await iterator.return?.();
     },
   });
-  return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+  return new Response(body, { headers: { "content-type": result.type ?? "application/x-ndjson" } });
 }
