@@ -270,6 +270,8 @@ export interface Said {
   readonly name: string | undefined;
   readonly user: string | undefined;
   readonly nofail: boolean;
+  /** The first line of its session: what was known under its key is of another one. */
+  readonly begins: boolean;
   readonly forget: boolean;
   readonly gained: boolean;
   readonly captures: Readonly<Record<string, string>> | undefined;
@@ -424,6 +426,7 @@ function say(
     name: host.name,
     user: user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding),
     nofail: isSet(match, groups.nofail),
+    begins: isSet(match, groups.begins),
     forget: isSet(match, groups.forget),
     gained: isSet(match, groups.gained),
     captures,

@@ -22,6 +22,7 @@ export interface Groups {
   readonly forwarded: number;
   /** Session flags: -1 never, 0 always, else set when one of these captures took part. */
   readonly nofail: readonly number[];
+  readonly begins: readonly number[];
   readonly forget: readonly number[];
   readonly gained: readonly number[];
   /** <F-…> captures of one's own, in lower case. */
@@ -71,7 +72,7 @@ export const tagNames: readonly string[] = [...Object.keys(hostTags), "CIDR"];
 const notAfterToken = "(?<!\\w|\\w\\.)";
 const notBeforeToken = "(?!\\w|\\.\\w)";
 
-const flagTags = ["F-NOFAIL", "F-MLFFORGET", "F-MLFGAINED"];
+const flagTags = ["F-NOFAIL", "F-MLFBEGIN", "F-MLFFORGET", "F-MLFGAINED"];
 
 /** Replaces {{name}}; an unknown name is a fault. */
 export function fillParameters(source: string, parameters: Readonly<Record<string, string>>): Result<string> {
@@ -180,7 +181,8 @@ function replaceTags(source: string, tags: Tag[], always: Set<string>): string {
   };
   const closed = (tag: string): boolean => source.includes(`</${tag}>`);
   return source.replace(
-    /(\(\?P?)?<(\/?)(HOST|ADDR|IP4|IP6|SUBNET|CIDR|DNS|F-[A-Z0-9_-]+)(\/?)>/g,
+    // "(?<NAME>" is a group of the expression's own, "\(?<HOST>" a bracket that may be missing and a tag.
+    /(?:(?<=(?:^|[^\\])(?:\\\\)*)(\(\?P?))?<(\/?)(HOST|ADDR|IP4|IP6|SUBNET|CIDR|DNS|F-[A-Z0-9_-]+)(\/?)>/g,
     (whole, group, end, tag, empty) => {
       if (group !== undefined) return whole;
       const host = hostTags[tag];
@@ -358,6 +360,7 @@ function collectGroups(
     session: of("F-MLFID")[0] ?? 0,
     forwarded: of("F-FORWARDED")[0] ?? 0,
     nofail: flags("F-NOFAIL"),
+    begins: flags("F-MLFBEGIN"),
     forget: flags("F-MLFFORGET"),
     gained: flags("F-MLFGAINED"),
     captures: roles

@@ -31,7 +31,11 @@ export class Sessions {
   /** The session that was told last. */
   last: Session | undefined;
 
-  constructor(private readonly expire: Seconds) {}
+  /** `awaitsAddress`: who is known by a host name only is not blamed before an address has been told. */
+  constructor(
+    private readonly expire: Seconds,
+    private readonly awaitsAddress: boolean,
+  ) {}
 
   get size(): number {
     return this.known.size;
@@ -48,7 +52,7 @@ export class Sessions {
   /** Takes in what a line of session `key` said. Returns how many attempts of a failure that makes; 0: none (yet). */
   tell(key: string | number, said: Said, at: Time): number {
     let session = this.known.get(key);
-    if (session !== undefined && at - session.at > this.expire * 1000) {
+    if (session !== undefined && this.isAnother(session, said, at)) {
       this.known.delete(key);
       session = undefined;
     }
@@ -74,7 +78,7 @@ export class Sessions {
       if (!said.gained && said.user !== undefined) session.waiting++;
       return 0;
     }
-    if (session.target === undefined && session.name === undefined) {
+    if (session.target === undefined && (session.name === undefined || this.awaitsAddress)) {
       session.pending = true;
       session.waiting++;
       return 0;
@@ -82,10 +86,18 @@ export class Sessions {
     // A failure that names its address itself is one attempt: the helper before it (PAM's line) told of the same guess.
     const complete = !helper && !session.pending && (said.target !== undefined || said.name !== undefined);
     const itself = helper && said.user === undefined ? 0 : 1;
-    const attempts = complete ? 1 : Math.max(1, session.waiting + itself);
+    const attempts = complete ? 1 : session.waiting + itself;
     session.pending = false;
     session.waiting = 0;
     return attempts;
+  }
+
+  /** Keys come again: process ids are used again, and some sessions never tell their end. */
+  private isAnother(session: Session, said: Said, at: Time): boolean {
+    if (said.begins || at - session.at > this.expire * 1000) return true;
+    return (
+      said.target !== undefined && session.target !== undefined && said.target.text !== session.target.text
+    );
   }
 
   /** Forgets what has expired; does nothing when called again soon. */

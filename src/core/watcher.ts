@@ -77,8 +77,8 @@ export class Watcher {
     this.plainSyslog =
       formats.includes("syslog") &&
       formats.every((format) => format === "syslog" || format === "bare") &&
-      this.compiled.filter.forgeableFormats === undefined;
-    this.sessions = session === undefined ? undefined : new Sessions(session.expire);
+      this.compiled.filter.forgeableFormats?.syslog === undefined;
+    this.sessions = session === undefined ? undefined : new Sessions(session.expire, member.names !== true);
     this.times = new LineTime(options.zone ?? utc, dates, formats.includes("clf"));
     const thorough = options.thorough === true || options.timing === true || options.watch !== undefined;
     this.context = {
@@ -128,6 +128,7 @@ export class Watcher {
       return;
     }
     this.take(text, from, to, head);
+    this.mark = this.fileMark;
     const outcome = matchMessage(this.compiled, text, head.message, to, this.context);
     if (outcome !== undefined) this.heard(outcome, head.message);
     else this.hearRepeated(head.message);

@@ -30,4 +30,9 @@ describe("an address and what follows it", () => {
   test("a host tag still takes names whole", () => {
     expect(hostOf("^from <HOST>\\.", "from 203.0.113.5.example.org.")).toBe("203.0.113.5.example.org");
   });
+
+  test("a bracket that may be missing before the tag is no group of the expression's own", () => {
+    expect(hostOf("^from \\(?<HOST>\\)?$", "from (203.0.113.5)")).toBe("203.0.113.5");
+    expect(hostOf("^from \\(?<HOST>\\)?$", "from 203.0.113.5")).toBe("203.0.113.5");
+  });
 });

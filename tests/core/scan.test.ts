@@ -215,6 +215,7 @@ describe("sessions", () => {
       "^<F-NOFAIL>slip</F-NOFAIL> of <F-USER>\\w+</F-USER> from <ADDR>$",
       "^<F-NOFAIL><F-MLFGAINED>welcome</F-MLFGAINED></F-NOFAIL> <F-USER>\\w+</F-USER> from <ADDR>$",
       "^<F-NOFAIL><F-MLFFORGET>closed by</F-MLFFORGET></F-NOFAIL> <ADDR>$",
+      "^<F-NOFAIL><F-MLFBEGIN>hello</F-MLFBEGIN></F-NOFAIL> from <ADDR>$",
     ],
   };
   const told = (...lines: readonly [number, string][]) =>
@@ -258,6 +259,37 @@ describe("sessions", () => {
     ).toEqual([]);
   });
 
+  test("nor has a connection from elsewhere anything to do with one that never told its end", () => {
+    expect(
+      told([1, "slip of ann from 203.0.113.5"], [1, "welcome bob from 203.0.113.6"], [1, "refused eve"]),
+    ).toEqual([["203.0.113.6", "eve", 1]]);
+  });
+
+  test("a line that begins a connection ends what was pending under its process id", () => {
+    expect(told([1, "refused ann"], [1, "hello from 203.0.113.6"], [1, "closed by 203.0.113.6"])).toEqual([]);
+  });
+
+  test("an end after a failure that was told is no second one, however many users there were", () => {
+    expect(
+      told(
+        [1, "slip of ann from 203.0.113.5"],
+        [1, "slip of bob from 203.0.113.5"],
+        [1, "closed by 203.0.113.5"],
+      ),
+    ).toEqual([["203.0.113.5", "bob", 2]]);
+  });
+
+  test("a failure of a host name waits for the address, where names are nobody to blame", () => {
+    const lines =
+      "Mar  2 10:15:09 web1 app[1]: failed eve from host.example.org\nMar  2 10:15:09 web1 app[1]: closed by 203.0.113.5\n";
+    const named = {
+      ...session,
+      failregex: [...session.failregex, "^failed <F-USER>\\w+</F-USER> from <HOST>$"],
+    };
+    expect(said(scannerOf(named).file(lines, live))).toEqual(["203.0.113.5 eve"]);
+    expect(said(scannerOf(named, { names: true }).file(lines, live))).toEqual(["host.example.org eve"]);
+  });
+
   test("running every expression to its end finds the same as skipping ends that cannot matter", () => {
     const text = fc.constantFrom(
       "refused ann",
@@ -266,6 +298,7 @@ describe("sessions", () => {
       "slip of bob from 203.0.113.6",
       "welcome ann from 203.0.113.5",
       "closed by 203.0.113.5",
+      "hello from 203.0.113.6",
       "other",
     );
     fc.assert(
