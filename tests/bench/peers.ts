@@ -74,7 +74,10 @@ export async function startFail2ban(
   };
 }
 
-/** The whole of sshguard with its nftables sets backend. */
+/**
+ * The whole of sshguard with its nftables sets backend. It reads one configuration file only, which is put in place for itself alone,
+ * and ends by killing its process group, which therefore is one of its own.
+ */
 export async function startSshguard(lab: Lab, log: string, threshold: number): Promise<Peer> {
   const backend = [
     "/usr/libexec/sshguard/sshg-fw-nft-sets",
@@ -86,9 +89,15 @@ export async function startSshguard(lab: Lab, log: string, threshold: number): P
     config,
     `BACKEND="${backend ?? ""}"\nFILES="${log}"\nTHRESHOLD=${threshold}\nBLOCK_TIME=3600\nDETECTION_TIME=1800\n`,
   );
-  const child = lab.server.start(["/usr/sbin/sshguard"], {
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", SSHGUARD_CONFIG: config },
-  });
+  const child = lab.server.start([
+    "setsid",
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    'mount --bind "$0" /etc/sshguard/sshguard.conf && exec /usr/sbin/sshguard',
+    config,
+  ]);
   await until(
     "sshguard has its table",
     () => lab.server.run(["nft", "list", "tables"]).stdout.includes("sshguard"),
