@@ -2,8 +2,9 @@
 // once (a hanging login keeps its slot otherwise) and drop the tracked flows. Nothing to cut is a success.
 
 import { z } from "zod";
+import type { Target } from "../core/domain.ts";
 import { portText } from "./blocktype.ts";
-import type { JailSetup, Standing, Step } from "./index.ts";
+import type { JailSetup, Step } from "./index.ts";
 
 export const cutOption = z
   .array(z.enum(["sockets", "conntrack"]))
@@ -15,9 +16,9 @@ export const cutOption = z
 /** More than this at once is a list being restored, not an attacker at the door: their packets are dropped anyway. */
 const mostAddresses = 64;
 
-/** Steps that are not waited for. Sockets only of the jail's own ports. */
-export function cutSteps(jail: JailSetup, kinds: readonly string[], bans: readonly Standing[]): Step[] {
-  const hosts = bans.flatMap(({ target, cut }) => (cut === true && target.kind !== "id" ? [target] : []));
+/** Sockets only of the jail's own ports. */
+export function cutSteps(jail: JailSetup, kinds: readonly string[], targets: readonly Target[]): Step[] {
+  const hosts = targets.filter((target) => target.kind !== "id");
   if (hosts.length === 0 || hosts.length > mostAddresses) return [];
   const steps: Step[] = [];
   if (kinds.includes("sockets")) {

@@ -151,8 +151,8 @@ export const firewalld: BanAction = {
       "--add-entry",
       /ALREADY_ENABLED/,
     ),
-    ...cutSteps(jail, optionsOf(jail).cut, bans),
   ],
+  cut: (jail, targets) => cutSteps(jail, optionsOf(jail).cut, targets),
   unban: (jail, targets) => entryCalls(jail, targets, "--remove-entry", /NOT_ENABLED/),
   stop: (jail) => [
     ...families.flatMap((family) =>

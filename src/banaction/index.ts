@@ -38,6 +38,8 @@ export interface BanAction {
   start(jail: JailSetup): readonly Step[];
   ban(jail: JailSetup, bans: readonly Standing[], now: Time): readonly Step[];
   unban(jail: JailSetup, targets: readonly Target[]): readonly Step[];
+  /** Ends open connections of those who were shut out a moment ago. Asked once for all of that moment; nobody waits for its steps. */
+  cut?(jail: JailSetup, targets: readonly Target[]): readonly Step[];
   /** Takes away everything `start` and `ban` made for this jail. */
   stop(jail: JailSetup): readonly Step[];
   /** How to ask what stands; undefined where it cannot be asked (then every start bans anew). */
@@ -82,8 +84,6 @@ export interface Standing {
   readonly ban?: Ban;
   /** True when it is known that no entry of this target stands, so that it may simply be added; otherwise it is replaced. */
   readonly fresh?: boolean;
-  /** True when its open connections are to be ended: it is shut out now, and not only for longer or in another way. */
-  readonly cut?: boolean;
 }
 
 /** One thing to do, in order. The enforcer batches neighbouring steps for the same interpreter into one write. */

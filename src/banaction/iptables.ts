@@ -103,9 +103,10 @@ export const iptables: BanAction = {
           bans.map((ban) => ban.target),
           true,
         );
-    if (steps.length === 0) return [];
-    return [...steps, ...cutSteps(jail, optionsOf(jail).cut, bans)];
+    return steps;
   },
+
+  cut: (jail, targets) => cutSteps(jail, optionsOf(jail).cut, targets),
 
   unban(jail, targets) {
     if (!usesIpset(jail)) return plainEdit(jail, targets, false);

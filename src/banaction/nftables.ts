@@ -133,8 +133,10 @@ export const nftables: BanAction = {
       );
     }
     if (lines.length === 0) return [];
-    return [script(lines), ...cutSteps(jail, optionsOf(jail).cut, bans)];
+    return [script(lines)];
   },
+
+  cut: (jail, targets) => cutSteps(jail, optionsOf(jail).cut, targets),
 
   unban(jail, targets) {
     const lines: string[] = [];

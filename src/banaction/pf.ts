@@ -60,14 +60,11 @@ export const pf: BanAction = {
       ...pfctl(jail, "-t", table(jail), "-T", "add", "-f", "-"),
       stdin: texts(bans.map((ban) => ban.target)),
     },
-    ...(options.parse(jail.options).kill_states && bans.length <= mostKilled
-      ? bans.flatMap((ban): Step[] =>
-          ban.cut === true
-            ? [{ kind: "run", command: ["pfctl", "-q", "-k", ban.target.text], extra: true }]
-            : [],
-        )
-      : []),
   ],
+  cut: (jail, targets) =>
+    options.parse(jail.options).kill_states && targets.length <= mostKilled
+      ? targets.map((target) => ({ kind: "run", command: ["pfctl", "-q", "-k", target.text], extra: true }))
+      : [],
   unban: (jail, targets) => [
     { ...pfctl(jail, "-t", table(jail), "-T", "delete", "-f", "-"), stdin: texts(targets) },
   ],

@@ -77,8 +77,8 @@ export const ufw: BanAction = {
     ...bans.flatMap(({ target }) =>
       destinations(jail).map((destination) => prepend(jail, target, destination)),
     ),
-    ...cutSteps(jail, options.parse(jail.options).cut, bans),
   ],
+  cut: (jail, targets) => cutSteps(jail, options.parse(jail.options).cut, targets),
   unban: (jail, targets) =>
     targets.flatMap((target) => destinations(jail).map((destination) => remove(jail, target, destination))),
   stop: (jail) => [

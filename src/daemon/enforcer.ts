@@ -6,7 +6,7 @@
 import { type BanAction, banactions, type Drops, type JailSetup, type Standing } from "../banaction/index.ts";
 import type { Fault, Jail, JailName, Target, Time, Use } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
-import { type Answers, createLane, type Lane, type LaneNews } from "./lane.ts";
+import { type Answers, type Asked, createLane, type Lane, type LaneNews } from "./lane.ts";
 import { createSteps, type Fetch } from "./steps.ts";
 
 /** What the enforcer must know of a jail: a Jail is one. */
@@ -74,7 +74,7 @@ export interface Enforcer {
    */
   start(jail: EnforcedJail, answers?: Answers): Promise<Enforced>;
   /** Looks at these targets: shuts out those that should stand. Resolves when acknowledged or failed; never rejects. */
-  ban(jail: JailName, bans: readonly Standing[]): Promise<Enforced>;
+  ban(jail: JailName, bans: readonly Asked[]): Promise<Enforced>;
   /** Looks at these targets: lets go those that should not stand (kept where another jail holds a shared one). */
   unban(jail: JailName, targets: readonly Target[]): Promise<Enforced>;
   /** "remove" takes away the jail's place with all its bans; "keep" leaves its bans to their ends and lets the place go with the last of them. */

@@ -44,7 +44,9 @@ export interface Lane {
 
 export interface Asked {
   readonly target: Target;
+  /** No entry of this target stands. */
   readonly fresh?: boolean;
+  /** Its open connections are to be ended: it is shut out now, and not only for longer or in another way. */
   readonly cut?: boolean;
 }
 
@@ -61,6 +63,8 @@ interface Batch {
 const batchSize = 2000;
 /** Firewalls count whole seconds and tell what is left, rounded. */
 const toleranceMs = 2500;
+/** Bans that come within so long have their connections ended together. */
+const cutAfterMs = 25;
 /** Attempts to find the culprit in one failed batch before the whole of it is put off. */
 const mostAttempts = 48;
 const pausesMs = [250, 1000, 3000, 10_000, 30_000, 60_000] as const;
@@ -79,6 +83,8 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   /** What was settled while a listing was under way, which therefore may or may not show it. */
   const watching = new Set<Set<string>>();
   let underWay: readonly Asked[] = [];
+  /** Shut out a moment ago; their open connections are still to be ended. */
+  const cutting: Target[] = [];
   let lookedAt = 0;
   let cancelRetry: (() => void) | undefined;
 
@@ -231,7 +237,6 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
               ...one.standing,
               target: one.target,
               ...(one.fresh === true ? { fresh: true } : {}),
-              ...(one.cut === true ? { cut: true } : {}),
             },
           ],
     );
@@ -252,6 +257,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     }
     if (fault === undefined) {
       for (const one of chosen) failed.delete(targetKey(one.target));
+      cutSoon(chosen.flatMap(({ target, cut, standing }) => (cut && standing ? [target] : [])));
       return undefined;
     }
     if (chosen.length === 1 || budget.left <= 0) {
@@ -263,6 +269,19 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
     const first = await attempt(chosen.slice(0, half), budget);
     const second = await attempt(chosen.slice(half), budget);
     return second ?? first;
+  }
+
+  /** What ends connections may cost more than the ban itself: a moment later, once for all of that moment. */
+  function cutSoon(targets: readonly Target[]): void {
+    if (targets.length === 0 || action.cut === undefined || closed) return;
+    const waiting = cutting.length > 0;
+    cutting.push(...targets);
+    if (waiting) return;
+    system.clock.after(cutAfterMs, () => {
+      const now = cutting.splice(0);
+      const mine = setup();
+      if (mine !== undefined && !closed) void steps.run(action.cut?.(mine, now) ?? []);
+    });
   }
 
   // --------------------------------------------------------------------------------------------------- making, mending

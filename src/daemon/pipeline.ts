@@ -1,7 +1,6 @@
 // The path of the data inside the daemon: chunk → failures → decisions → journal → firewall, in that order and for a whole chunk at
 // once. One loop owns the state: everything here runs to its end between two awaits, so a checkpoint taken between chunks is consistent.
 
-import type { Standing } from "../banaction/index.ts";
 import { targetKey } from "../core/address.ts";
 import type {
   Ban,
@@ -23,6 +22,7 @@ import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
 import { createIsolated, type Isolated } from "./isolated.ts";
 import { type RunningJail, runnable } from "./jail.ts";
+import type { Asked } from "./lane.ts";
 import { type Answered, type Matching, memberOf, zoneOf } from "./matching.ts";
 import { createNames } from "./names.ts";
 
@@ -58,7 +58,7 @@ export interface Pipeline {
 /** What is to be written and done together. */
 export interface Outcome {
   readonly records: JournalRecord[];
-  readonly bans: Map<RunningJail, Standing[]>;
+  readonly bans: Map<RunningJail, Asked[]>;
   readonly unbans: Map<RunningJail, Target[]>;
   /** What is said of it, once the firewall has been asked: telling never delays a ban. */
   readonly told: (() => void)[];
@@ -303,12 +303,12 @@ export function createPipeline(core: Core): Pipeline {
     const most = core.config.daemon.dbmaxmatches;
     const ban = { ...decision.ban, lines: most === 0 ? [] : decision.ban.lines.slice(-most) };
     const record: JournalRecord = seen === undefined ? { t: "ban", ban } : { t: "ban", ban, seen };
-    const { target, until } = ban;
+    const { target } = ban;
     const cut = running.facts.covering(ban.jail, target) === undefined;
     const fresh = cut && running.facts.previousBans(undefined, target) === 0;
     core.apply(record);
     outcome.records.push(record);
-    push(outcome.bans, running, { target, until, ban, cut, fresh });
+    push(outcome.bans, running, { target, cut, fresh });
     core.tally.banned(ban.jail, ban.since);
     running.ineffective.delete(targetKey(ban.target));
     outcome.told.push(() => tellBan(ban, decision.reason));

@@ -28,7 +28,7 @@ const target = (text: string): Target => {
   return parsed;
 };
 const until = Date.now() + 600_000;
-const standing = (text: string): Standing => ({ target: target(text), until, fresh: true, cut: true });
+const standing = (text: string): Standing => ({ target: target(text), until, fresh: true });
 const texts = ["192.0.2.1", "2001:db8::1", "198.51.100.0/24", "2001:db8:5::/48"];
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "f2b-banaction-"));

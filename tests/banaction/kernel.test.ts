@@ -73,7 +73,7 @@ const must = (text: string): Target => {
 const seconds = (text: string, s: number, fresh = true): Standing => ({
   target: must(text),
   until: Date.now() + s * 1000,
-  ...(fresh ? { fresh, cut: true } : {}),
+  ...(fresh ? { fresh } : {}),
 });
 
 const setup = (more: Partial<JailSetup> & { readonly jail?: never } = {}): JailSetup => ({

@@ -93,12 +93,11 @@ describe.skipIf(skipped)("the enforcer on the real kernel", () => {
     server.remove();
   });
 
-  function want(text: string, seconds = 600): Standing {
+  function want(text: string, seconds: number | "forever" = 600): Standing {
     const standing: Standing = {
       target: target(text),
-      until: Date.now() + seconds * 1000,
+      until: seconds === "forever" ? seconds : Date.now() + seconds * 1000,
       fresh: true,
-      cut: true,
     };
     bans.set(targetKey(standing.target), standing);
     return standing;
@@ -123,7 +122,7 @@ describe.skipIf(skipped)("the enforcer on the real kernel", () => {
       server.must("nft", "add table inet theirs; add chain inet theirs c; add rule inet theirs c accept");
       await enforcer.start(jail("sshd", banaction));
       await enforcer.ban(sshd, [
-        { ...want("198.51.100.7"), until: "forever" },
+        want("198.51.100.7", "forever"),
         want("2001:db8::7"),
         want("198.51.100.0/25"),
       ]);

@@ -65,7 +65,9 @@ for (const { name, banaction, needs } of firewalls) {
             .run(["ss", "-Htn", "state", "established", "sport", "=", ":22"])
             .stdout.includes(attacker[family]);
         await until("the held connection stands", open, 3000);
-        for (let i = 0; i < 3; i++) expect(failLogin(attacker, server)).toBe("refused login");
+        for (let i = 0; i < 2; i++) expect(failLogin(attacker, server)).toBe("refused login");
+        // The third is cut off with his other connections, perhaps before he has read the answer.
+        failLogin(attacker, server);
         await until("the attacker is banned", () => daemon.f2b("banned", attacker[family]).code === 0, 1000);
         await until("the held connection is ended", () => !open(), 3000);
         held.kill("SIGKILL");
