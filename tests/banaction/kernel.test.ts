@@ -33,6 +33,7 @@ const nftText = (server: Namespace): string =>
   server
     .must("nft", "list", "ruleset")
     .replace(/expires \S+/g, "")
+    .replace(/packets \d+ bytes \d+/g, "")
     .replace(/set ack \{[^}]*\}\s*\}/, "");
 const iptablesText = (server: Namespace): string =>
   [server.must("iptables-save"), server.must("ip6tables-save"), server.must("ipset", "save")]
