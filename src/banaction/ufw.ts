@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { parseTarget } from "../core/address.ts";
-import type { Target } from "../core/domain.ts";
+import type { PortRange, Target } from "../core/domain.ts";
 import { blocktypeOf, matchOf, portText } from "./blocktype.ts";
 import { cutOption, cutSteps } from "./cut.ts";
 import type { BanAction, JailSetup, Step } from "./index.ts";
@@ -11,16 +11,33 @@ import { shortHash } from "./naming.ts";
 
 const options = z.strictObject({ cut: cutOption });
 
+/** A rule takes fifteen ports, and a range counts two. */
+const mostPorts = 15;
+
+function portLists(ports: readonly PortRange[]): string[] {
+  const lists: string[][] = [];
+  let room = 0;
+  for (const range of ports) {
+    const size = range.from === range.to ? 1 : 2;
+    if (size > room) {
+      lists.push([]);
+      room = mostPorts;
+    }
+    room -= size;
+    lists.at(-1)?.push(portText(range, ":"));
+  }
+  return lists.map((list) => list.join(","));
+}
+
 /** What follows "from ADDRESS" in each rule of this jail. ufw knows no ICMP in its own rules. */
 function destinations(jail: JailSetup): string[][] {
   const { ported, whole } = matchOf(jail);
   const rules: string[][] = [];
-  if (jail.port !== "all") {
-    const ports = jail.port.map((range) => portText(range, ":")).join(",");
-    for (const protocol of ported)
-      if (protocol === "tcp" || protocol === "udp")
-        rules.push(["to", "any", "port", ports, "proto", protocol]);
-  }
+  if (jail.port !== "all")
+    for (const ports of portLists(jail.port))
+      for (const protocol of ported)
+        if (protocol === "tcp" || protocol === "udp")
+          rules.push(["to", "any", "port", ports, "proto", protocol]);
   if (whole === "all") rules.push([]);
   else
     for (const protocol of whole)

@@ -515,16 +515,80 @@ describe("what is said to programs that cannot run here", () => {
     );
   });
 
+  test("ufw takes fifteen ports a rule, a range counting two", async () => {
+    const steps = createSteps(fakeSystem({ programs: { ufw: ufw() } }));
+    const action = banactions.ufw as BanAction;
+    const port = Array.from({ length: 20 }, (_, i) => ({ from: 100 * (i + 1), to: 100 * (i + 1) + (i % 2) }));
+    const jail = setup("ufw", { port });
+    expect(await steps.run(action.ban(jail, [standing("192.0.2.1")], 0))).toBeUndefined();
+    expect(await listed(steps, action, jail)).toEqual(["192.0.2.1"]);
+    expect(await steps.run(action.unban(jail, [target("192.0.2.1")]))).toBeUndefined();
+    expect(await listed(steps, action, jail)).toEqual([]);
+  });
+
   test("firewalld", () => {
     expect(commands("firewalld", "ban")).toEqual(["firewall-cmd --ipset=f2b4-sshd --add-entry=192.0.2.1"]);
-    expect(commands("firewalld", "start")[1]).toBe(
-      'firewall-cmd --add-rich-rule=rule priority="-100" family="ipv4" source ipset="f2b4-sshd" port port="22" protocol="tcp" drop',
-    );
   });
 
   test("ipfw and npf", () => {
     expect(commands("ipfw", "ban")).toEqual(["ipfw -q table f2b-sshd add 192.0.2.1"]);
     expect(commands("npf", "ban")).toEqual(["npfctl table f2b add 192.0.2.1"]);
+  });
+});
+
+describe("firewalld", () => {
+  const action = banactions.firewalld as BanAction;
+  const open = () => {
+    const system = fakeSystem({ programs: { "firewall-cmd": firewallCmd() } });
+    const ask = async (question: string) =>
+      (await system.programs.run(["firewall-cmd", question])).stdout.split("\n");
+    return { ask, steps: createSteps(system) };
+  };
+  const now = until - 600_000;
+
+  test("the reload that a new jail needs takes nothing from the others", async () => {
+    const { ask, steps } = open();
+    const first = setup("firewalld");
+    expect(await steps.run([...action.start(first), ...action.ban(first, texts.map(standing), now)])).toBe(
+      undefined,
+    );
+    const rules = await ask("--list-rich-rules");
+    expect(rules).toContain(
+      'rule priority="-100" family="ipv4" source ipset="f2b4-sshd" port port="22" protocol="tcp" drop',
+    );
+    const second = { ...first, jail: "postfix" as JailName };
+    expect(await steps.run(action.start(second))).toBeUndefined();
+    expect((await ask("--list-rich-rules")).filter((rule) => rule.includes("-sshd"))).toEqual(rules);
+    expect(await listed(steps, action, first)).toEqual([...texts].sort());
+    expect(await steps.run(action.stop(second))).toBeUndefined();
+    expect(await ask("--list-rich-rules")).toEqual(rules);
+    expect(await listed(steps, action, first)).toEqual([...texts].sort());
+  });
+
+  test("a network is shut out though hosts and smaller networks of it are, and though a larger one is", async () => {
+    const { steps } = open();
+    const jail = setup("firewalld");
+    await steps.run(action.start(jail));
+    for (const text of ["203.0.113.9", "203.0.113.0/24", "203.0.0.0/16", "203.0.5.0/24", "203.0.113.10"])
+      expect(await steps.run(action.ban(jail, [standing(text)], now))).toBeUndefined();
+    expect(await listed(steps, action, jail)).toEqual(["203.0.0.0/16", "203.0.113.10", "203.0.113.9"]);
+  });
+
+  test("other ports and another answer take the place of the old rules; a reset goes to TCP only", async () => {
+    const { ask, steps } = open();
+    const jail = setup("firewalld");
+    await steps.run(action.start(jail));
+    const changed = setup("firewalld", {
+      port: "all",
+      protocol: ["all"],
+      blocktype: "tcp-reset",
+    });
+    expect(await steps.run(action.start(changed))).toBeUndefined();
+    expect((await ask("--list-rich-rules")).filter((rule) => rule.includes('"f2b6-sshd"'))).toEqual([
+      'rule priority="-100" family="ipv6" source ipset="f2b6-sshd" protocol value="tcp" reject type="tcp-reset"',
+      'rule priority="-100" family="ipv6" source ipset="f2b6-sshd" reject type="icmp6-port-unreachable"',
+    ]);
+    expect(await ask("--list-rich-rules")).toHaveLength(8);
   });
 });
 

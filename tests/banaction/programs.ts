@@ -1,6 +1,7 @@
 // Firewall programs that cannot run here, as far as we use them: each keeps in memory what it was told, answers as its manual says,
 // and complains about what it does not know. A fake, so what passes here is that we speak its language consistently, no more.
 
+import { parsePrefix, prefixContains } from "../../src/core/address.ts";
 import type { Script } from "../support/system.ts";
 
 const fine = {};
@@ -104,6 +105,8 @@ export function ufw(): Script {
     const rule = (at < 0 ? args : args.slice(0, at)).join(" ");
     if (!/^(?:deny|reject) from \S+(?: to any(?: port [\d:,]+)? proto (?:tcp|udp))?$/.test(rule))
       return refuse(`ERROR: Bad rule: ${rule}`);
+    const ports = / port (\S+)/.exec(rule)?.[1] ?? "";
+    if (ports.split(/[,:]/).length > 15) return refuse(`ERROR: Bad port '${ports}'`);
     if (verb === "prepend") rules.set(rule, args[at + 1] ?? "");
     else if (verb === "delete" && !rules.delete(rule))
       return refuse("ERROR: Could not delete non-existent rule");
@@ -111,7 +114,10 @@ export function ufw(): Script {
   };
 }
 
-/** firewall-cmd(1): permanent sets that are seen after a reload; rules and entries of the running firewall. */
+/**
+ * firewall-cmd(1): permanent sets that are seen after a reload, which forgets rules and entries. As firewalld 1.3 does, an entry that
+ * overlaps another is refused, and of several in one call only warned about; a reset answers nothing but TCP.
+ */
 export function firewallCmd(): Script {
   const permanent = new Set<string>();
   const sets = new Map<string, Set<string>>();
@@ -130,6 +136,10 @@ export function firewallCmd(): Script {
     }
     if (flags.includes("--get-ipsets")) return { stdout: [...sets.keys()].join(" ") };
     if (flags.includes("--list-rich-rules")) return { stdout: [...rules].join("\n") };
+    if (flags.includes("--list-all-zones"))
+      return {
+        stdout: `block\n  target: %%REJECT%%\n  rich rules: \n\npublic (active)\n  target: default\n  rich rules: \n${[...rules].map((rule) => `\t${rule}\n`).join("")}\n`,
+      };
     const made = value("new-ipset");
     if (made !== undefined) {
       if (permanent.has(made)) return refuse(`Error: NAME_CONFLICT: ${made}`, 26);
@@ -147,6 +157,8 @@ export function firewallCmd(): Script {
         )
       )
         return refuse("Error: INVALID_RULE", 122);
+      if (/tcp-reset/.test(added) && !/ protocol(?: value)?="tcp" /.test(added))
+        return refuse("Error: COMMAND_FAILED", 13);
       if (rules.has(added)) return refuse("Warning: ALREADY_ENABLED", 11);
       rules.add(added);
       return fine;
@@ -156,10 +168,28 @@ export function firewallCmd(): Script {
     const set = sets.get(value("ipset") ?? "");
     if (set === undefined) return refuse("Error: INVALID_IPSET", 135);
     if (flags.includes("--get-entries")) return { stdout: [...set].join("\n") };
-    for (const one of values("add-entry")) set.add(one);
+    const several = values("add-entry").length > 1;
+    for (const one of values("add-entry")) {
+      const other = [...set].find((there) => there !== one && overlap(there, one));
+      if (other === undefined) set.add(one);
+      else if (!several)
+        return refuse(`Error: INVALID_ENTRY: Entry '${one}' overlaps with existing entry '${other}'`, 136);
+    }
     for (const one of values("remove-entry")) set.delete(one);
     return fine;
   };
+}
+
+function overlap(a: string, b: string): boolean {
+  const [one, other] = [a, b].map(
+    (text) => parsePrefix(text) ?? parsePrefix(`${text}/${text.includes(":") ? 128 : 32}`),
+  );
+  return (
+    one !== undefined &&
+    other !== undefined &&
+    one.includes(":") === other.includes(":") &&
+    (prefixContains(one, other) || prefixContains(other, one))
+  );
 }
 
 /** shorewall(8): the dynamic blacklist. */
