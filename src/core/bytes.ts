@@ -12,10 +12,25 @@ export function copyText(text: string): string {
   return copy;
 }
 
+const interned = new Map<string, string>();
+const internedMost = 20_000;
+const internedLength = 64;
+
+/** A copy like `copyText`'s, one for all texts that are alike: the same few names come again and again. */
+export function internText(text: string): string {
+  if (text.length > internedLength) return copyText(text);
+  const known = interned.get(text);
+  if (known !== undefined) return known;
+  const copy = copyText(text);
+  if (interned.size >= internedMost) interned.clear();
+  interned.set(copy, copy);
+  return copy;
+}
+
 /** Bytes (as chars 0 to 255) as UTF-8 text; where they are not UTF-8 each byte stays the char it is. */
 export function decodeText(bytes: string, ascii = false, encoding?: TextDecoder): string {
+  if (ascii) return internText(bytes);
   const copy = copyText(bytes);
-  if (ascii) return copy;
   // A loop is three times as fast as an expression here, and this runs for every failure's line.
   let codes = 0;
   for (let at = 0; at < copy.length; at++) codes |= copy.charCodeAt(at);

@@ -262,7 +262,7 @@ function unescapable(text: string): string {
 
 // ------------------------------------------------------------------------------------------------------------- one message
 
-/** What a message said. Texts are as logged (latin-1 view); hosts are judged. */
+/** What a message said, until the next is matched. Texts are as logged (latin-1 view); hosts are judged. */
 export interface Said {
   readonly expression: Expression;
   readonly target: Target | undefined;
@@ -420,18 +420,30 @@ function say(
       captures[name] = decodeText(value, false, context.encoding);
     }
   }
-  return {
-    expression: candidate,
-    target: host.target,
-    name: host.name,
-    user: user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding),
-    nofail: isSet(match, groups.nofail),
-    begins: isSet(match, groups.begins),
-    forget: isSet(match, groups.forget),
-    gained: isSet(match, groups.gained),
-    captures,
-  };
+  spoken.expression = candidate;
+  spoken.target = host.target;
+  spoken.name = host.name;
+  spoken.user = user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding);
+  spoken.nofail = isSet(match, groups.nofail);
+  spoken.begins = isSet(match, groups.begins);
+  spoken.forget = isSet(match, groups.forget);
+  spoken.gained = isSet(match, groups.gained);
+  spoken.captures = captures;
+  return spoken as Said;
 }
+
+/** What was said last: taken in before the next message is matched, it need not be made anew for each. */
+const spoken: { -readonly [Key in keyof Said]: Said[Key] | undefined } = {
+  expression: undefined,
+  target: undefined,
+  name: undefined,
+  user: undefined,
+  nofail: false,
+  begins: false,
+  forget: false,
+  gained: false,
+  captures: undefined,
+};
 
 function firstOf(match: RegExpExecArray, indexes: readonly number[]): string | undefined {
   let empty: string | undefined;

@@ -5,7 +5,7 @@
 import type { Zone } from "./datetime.ts";
 import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts";
 import { type CompiledFilter, decodeText, type Expression, encodeText } from "./filter.ts";
-import { type Head, newHead, parseSyslog } from "./logformat.ts";
+import { type Head, newHead, parseSyslog, SyslogHeads } from "./logformat.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -104,6 +104,7 @@ class LineScanner implements Scanner {
   private readonly reader: RecordReader;
   private readonly cap: number;
   private readonly head: Head = newHead();
+  private readonly heads = new SyslogHeads();
   /** Chunks that will be searched by text because the last one that was routed had too many lines without a head. */
   private textual = 0;
 
@@ -170,7 +171,7 @@ class LineScanner implements Scanner {
 
   /** Every line's head is read once; who wants its program is one look-up. */
   private byProgram(text: string): void {
-    const { head, programs, cap, routed, ownForms } = this;
+    const { head, heads, programs, cap, routed, ownForms } = this;
     const length = text.length;
     let lines = 0;
     let headless = 0;
@@ -179,7 +180,7 @@ class LineScanner implements Scanner {
       const to = feed < 0 ? length : feed;
       lines++;
       if (to - from > cap) this.totals.overlong++;
-      else if (parseSyslog(text, from, to, head) && isSyslogHead(text, head)) {
+      else if (heads.parse(text, from, to, head) && isSyslogHead(text, head)) {
         const wanting = programs.wanting(text, head.program, head.programEnd, routed);
         for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(text, from, to, head);
       } else {

@@ -9,7 +9,9 @@ export interface Session {
   target: Target | undefined;
   /** A host name where no address is known. */
   name: string | undefined;
-  readonly users: string[];
+  /** The user named first, and the others; mostly there is one, and this is made for every line that counts. */
+  user: string | undefined;
+  more: string[] | undefined;
   /** A failure was seen for which there is no address yet. */
   pending: boolean;
   /** Lines that count once the session turns out to be a failure: helpers, and failures that wait. */
@@ -18,15 +20,19 @@ export interface Session {
   at: Time;
 }
 
-/** Sessions kept at once by one filter; beyond it the oldest is forgotten. */
-const limit = 4096;
-/** Different users remembered of one session. */
+/**
+ * Sessions kept at once by one filter, in two halves: when the younger one is full it becomes the older one, and what was there and has
+ * not been heard of since is forgotten. Deleting them one by one costs as much as all the rest.
+ */
+const half = 2048;
+/** Different users remembered of one session, beside the first. */
 const userLimit = 32;
 /** Expired sessions are looked for so often; in between, the bound on their number holds. */
 const sweepEvery = 30_000;
 
 export class Sessions {
-  private readonly known = new Map<string | number, Session>();
+  private known = new Map<string | number, Session>();
+  private older = new Map<string | number, Session>();
   private swept: Time = 0;
   /** The session that was told last. */
   last: Session | undefined;
@@ -38,42 +44,44 @@ export class Sessions {
   ) {}
 
   get size(): number {
-    return this.known.size;
+    return this.known.size + this.older.size;
   }
 
   get(key: string | number): Session | undefined {
-    return this.known.get(key);
+    return this.known.get(key) ?? (this.older.size === 0 ? undefined : this.older.get(key));
   }
 
   drop(key: string | number): void {
-    this.known.delete(key);
+    if (!this.known.delete(key) && this.older.size > 0) this.older.delete(key);
   }
 
   /** Takes in what a line of session `key` said. Returns how many attempts of a failure that makes; 0: none (yet). */
   tell(key: string | number, said: Said, at: Time): number {
-    let session = this.known.get(key);
+    let session = this.get(key);
     if (session !== undefined && this.isAnother(session, said, at)) {
-      this.known.delete(key);
+      this.drop(key);
       session = undefined;
     }
     if (session === undefined) {
       session = {
         target: undefined,
         name: undefined,
-        users: [],
+        user: undefined,
+        more: undefined,
         pending: false,
         waiting: 0,
         captures: undefined,
         at,
       };
       if (!said.forget) this.keep(key, session);
-    } else if (said.forget) this.known.delete(key);
+    } else if (said.forget) this.drop(key);
+    else if (this.older.delete(key)) this.keep(key, session);
     this.last = session;
     session.at = at;
     takeIn(session, said);
 
     const helper = said.nofail || said.gained;
-    if (helper && !session.pending && session.users.length < 2) {
+    if (helper && !session.pending && session.more === undefined) {
       // A line that only says who is connected (no user) is no attempt.
       if (!said.gained && said.user !== undefined) session.waiting++;
       return 0;
@@ -104,19 +112,15 @@ export class Sessions {
   sweep(now: Time): void {
     if (now - this.swept < sweepEvery && now >= this.swept) return;
     this.swept = now;
-    for (const [key, session] of this.known) {
-      if (now - session.at > this.expire * 1000) this.known.delete(key);
+    for (const sessions of [this.known, this.older]) {
+      for (const [key, session] of sessions) if (now - session.at > this.expire * 1000) sessions.delete(key);
     }
   }
 
   private keep(key: string | number, session: Session): void {
-    if (this.known.size >= limit) {
-      // Some at once, oldest first: looking for one alone costs as much.
-      let surplus = limit / 8;
-      for (const oldest of this.known.keys()) {
-        if (surplus-- === 0) break;
-        this.known.delete(oldest);
-      }
+    if (this.known.size >= half) {
+      this.older = this.known;
+      this.known = new Map();
     }
     this.known.set(key, session);
   }
@@ -132,10 +136,12 @@ function takeIn(session: Session, said: Said): void {
     session.name = said.name;
   }
   if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
-  const { users } = session;
-  const user = said.user;
-  if (user !== undefined && user !== "" && users.length < userLimit && !users.includes(user))
-    users.push(user);
+  const { user } = said;
+  if (user !== undefined && user !== "" && user !== session.user) {
+    if (session.user === undefined) session.user = user;
+    else if (session.more === undefined) session.more = [user];
+    else if (session.more.length < userLimit && !session.more.includes(user)) session.more.push(user);
+  }
   if (said.gained) {
     session.pending = false;
     session.waiting = 0;

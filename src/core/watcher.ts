@@ -366,7 +366,8 @@ export class Watcher {
     if (key === undefined) return true;
     const session = this.sessions?.get(key);
     if (session === undefined) return true;
-    if (session.pending || session.users.length > (namesUser ? 0 : 1)) return false;
+    if (session.pending || session.more !== undefined || (namesUser && session.user !== undefined))
+      return false;
     this.sessions?.drop(key);
     return true;
   }
@@ -420,7 +421,7 @@ export class Watcher {
       at: scan.live || scan.clamp === false ? at : Math.min(at, scan.now),
       line:
         line === undefined
-          ? decodeText(this.text.slice(this.from, this.to), this.isAscii(), this.context.encoding)
+          ? this.shown(this.text.slice(this.from, this.to))
           : decodeText(line, false, this.context.encoding),
       attempts,
       regex: outcome.expression.index,
@@ -439,11 +440,11 @@ export class Watcher {
     if (session === undefined) {
       if (user !== undefined) failure.user = user;
     } else {
-      const { users } = session;
-      const own = user !== undefined && (user !== "" || users.length === 0);
-      const known = own ? user : users[users.length - 1];
+      const { user: first, more } = session;
+      const own = user !== undefined && (user !== "" || first === undefined);
+      const known = own ? user : (more?.[more.length - 1] ?? first);
       if (known !== undefined) failure.user = known;
-      if (users.length > 1) failure.users = [...users];
+      if (first !== undefined && more !== undefined) failure.users = [first, ...more];
     }
     const captures = session === undefined ? said.captures : session.captures;
     if (captures === undefined) return;
@@ -451,6 +452,11 @@ export class Watcher {
     const counted = Number(said.captures?.attempts ?? 1);
     if (failure.attempts === 1 && Number.isInteger(counted) && counted > 1)
       failure.attempts = Math.min(counted, 100);
+  }
+
+  /** The line as people read it. A view into the chunk where nothing is to be decoded: who keeps it makes a copy. */
+  private shown(line: string): string {
+    return this.isAscii() ? line : decodeText(line, false, this.context.encoding);
   }
 
   private time(): Time {

@@ -1,0 +1,55 @@
+// Heads read one after the other, each with the last one's front at hand, are the same as heads read alone.
+
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { newHead, parseSyslog, SyslogHeads } from "../../src/core/logformat.ts";
+
+test("remembering the last line's front changes no head", () => {
+  const stamp = fc.constantFrom(
+    "Mar  2 10:15:09 ",
+    "Mar  2 10:15:10 ",
+    "2026-03-02T10:15:09+01:00 ",
+    "<38>Mar  2 10:15:09 ",
+    "",
+  );
+  const host = fc.constantFrom(
+    "web1 ",
+    "web1 web1 ",
+    "web ",
+    "2026 ",
+    "2026 web1 ",
+    "10.0.0.1 ",
+    "web1  ",
+    "@guest ",
+    "",
+  );
+  const rest = fc.constantFrom(
+    "sshd[812]: hello",
+    "sshd: hello",
+    "sshd [812]: hello",
+    "[sshd]: hello",
+    "[812]: hello",
+    "auth.info sshd[812]: hello",
+    "web1[3]: hello",
+    "@guest sshd[1]: hello",
+    "kernel: [  970.699396] hello",
+    "hello there",
+    "x",
+    "",
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(stamp, host, rest), { minLength: 2, maxLength: 12 }), (lines) => {
+      const text = lines.map((parts) => `${parts.join("")}\n`).join("");
+      const heads = new SyslogHeads();
+      for (let from = 0; from < text.length; ) {
+        const to = text.indexOf("\n", from);
+        const [alone, along] = [newHead(), newHead()];
+        const is = parseSyslog(text, from, to, alone);
+        expect(heads.parse(text, from, to, along)).toBe(is);
+        if (is) expect(along).toEqual(alone);
+        from = to + 1;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
