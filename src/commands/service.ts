@@ -7,6 +7,7 @@ import { loadConfig } from "../config/index.ts";
 import { visible } from "../core/text.ts";
 import { claimFirewall } from "../daemon/claim.ts";
 import { clearFirewalls } from "../daemon/clear.ts";
+import { placeBook } from "../daemon/places.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
 const unitPath = "/etc/systemd/system/f2b.service";
@@ -135,7 +136,9 @@ async function clear(call: Call): Promise<void> {
     ...jail,
     banaction: jail.banaction.map((use) => (use.name === "auto" ? { ...use, name: best } : use)),
   }));
-  for (const { what, why } of await clearFirewalls(system, jails))
+  // Also what an earlier configuration had made and no daemon has taken away since.
+  const earlier = placeBook(system, config.value.daemon.statedir).read();
+  for (const { what, why } of await clearFirewalls(system, [...jails, ...earlier]))
     call.err(`f2b: ${visible(what)}${why === undefined ? "" : `: ${visible(why)}`}\n`);
 }
 

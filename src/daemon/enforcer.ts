@@ -7,6 +7,7 @@ import { type BanAction, banactions, type Drops, type JailSetup, type Standing }
 import type { Fault, Jail, JailName, Target, Time, Use } from "../core/domain.ts";
 import type { System } from "../system/index.ts";
 import { type Answers, type Asked, createLane, type Lane, type LaneNews } from "./lane.ts";
+import type { PlaceBook } from "./places.ts";
 import { createSteps, type Fetch } from "./steps.ts";
 
 /** What the enforcer must know of a jail: a Jail is one. */
@@ -37,6 +38,8 @@ export interface EnforcerOptions {
   /** Registry, so that tests may bring their own members. */
   readonly banactions?: Readonly<Record<string, BanAction>>;
   readonly fetch?: Fetch;
+  /** Where what is made is written down, so that the next daemon takes away what nobody asks for any more. */
+  readonly places?: PlaceBook;
 }
 
 export interface Problem {
@@ -108,6 +111,11 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   >();
   /** Jails that are gone from the configuration while their bans last. */
   const lingering = new Set<JailName>();
+  /** What the daemon before this one had made and has not been looked at yet. */
+  let inherited: readonly EnforcedJail[] = options.places?.read() ?? [];
+  const noted = new Map<JailName, EnforcedJail>();
+  let jotting = false;
+  let tried = false;
   let closed = false;
   let cancelLook: (() => void) | undefined;
   let cancelVerify: (() => void) | undefined;
@@ -117,15 +125,25 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     repaired: (repair) => options.onRepaired?.(repair),
   };
 
-  /** Setups that share their entries share a lane; others have one of their own. */
-  function laneFor(jail: EnforcedJail, use: Use): Lane {
+  function actionOf(use: Use): BanAction {
     const action = registry[use.name];
     if (action === undefined) throw new Error(`banaction "${use.name}" got past the configuration`);
+    return action;
+  }
+
+  /** Setups that share their entries share a lane; others have one of their own. */
+  function laneKey(jail: EnforcedJail, use: Use): string {
+    const action = actionOf(use);
     const setup = setupFor(jail, use);
     const place = action.shared
       ? `${JSON.stringify(setup.options)} ${action.place?.(setup) ?? ""}`
       : jail.name;
-    const key = `${use.name} ${action.shared ? place : `${place} ${jail.banaction.filter((one) => one.name === use.name).indexOf(use)}`}`;
+    return `${use.name} ${action.shared ? place : `${place} ${jail.banaction.filter((one) => one.name === use.name).indexOf(use)}`}`;
+  }
+
+  function laneFor(jail: EnforcedJail, use: Use): Lane {
+    const action = actionOf(use);
+    const key = laneKey(jail, use);
     let lane = lanes.get(key);
     if (lane === undefined) {
       lane = createLane({
@@ -180,12 +198,72 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     if (closed || cancelVerify !== undefined) return;
     cancelVerify = system.clock.after(afterMs, () => {
       const began = system.clock.monotonic();
-      void verifyAll(lanes.values()).finally(() => {
-        cancelVerify = undefined;
-        const took = system.clock.monotonic() - began;
-        if (lanes.size > 0) verifySoon(Math.min(verifyAtMostMs, Math.max(verifyEveryMs, took * verifyShare)));
-      });
+      const settled = inherited.length > 0 && !tried ? settleInherited() : Promise.resolve();
+      tried = true;
+      void settled
+        .then(() => verifyAll(lanes.values()))
+        .finally(() => {
+          cancelVerify = undefined;
+          const took = system.clock.monotonic() - began;
+          if (lanes.size > 0)
+            verifySoon(Math.min(verifyAtMostMs, Math.max(verifyEveryMs, took * verifyShare)));
+        });
     });
+  }
+
+  /** Written before the first program has run; once for all jails that start at the same time. */
+  function jot(): void {
+    if (options.places === undefined || jotting) return;
+    jotting = true;
+    queueMicrotask(() => {
+      jotting = false;
+      options.places?.write([...noted.values(), ...inherited]);
+    });
+  }
+
+  /**
+   * Places of the daemon before this one that are none of ours: bans of a jail that is gone last to their ends, as when a reload takes it
+   * out; what a jail no longer uses goes at once.
+   */
+  async function settleInherited(): Promise<void> {
+    const all = inherited;
+    inherited = [];
+    const unsettled: EnforcedJail[] = [];
+    for (const jail of all) {
+      const others = jail.banaction.filter((use) => !lanes.has(laneKey(jail, use)));
+      const able = others.filter((use) =>
+        actionOf(use).needs.every((program) => system.programs.find(program) !== undefined),
+      );
+      const left = others.filter((use) => !able.includes(use));
+      if (!jails.has(jail.name) && stillWanted(jail.name)) {
+        await enforcer.start({ ...jail, banaction: jail.banaction.filter((use) => !left.includes(use)) });
+        lingering.add(jail.name);
+        continue;
+      }
+      for (const use of able) if (!(await takeAway(jail, use))) left.push(use);
+      if (left.length > 0) unsettled.push({ ...jail, banaction: left });
+    }
+    inherited = unsettled;
+    jot();
+  }
+
+  async function takeAway(jail: EnforcedJail, use: Use): Promise<boolean> {
+    const action = actionOf(use);
+    const setup = setupFor(jail, use);
+    const targets =
+      action.leavesBans === true ? [...wanted.standing(jail.name)].map((one) => one.target) : [];
+    const fault = await steps.run([
+      ...(targets.length > 0 ? action.unban(setup, targets) : []),
+      ...action.stop(setup),
+    ]);
+    system.log.say(
+      fault === undefined ? "notice" : "warning",
+      fault === undefined
+        ? `[${jail.name}] what was left in ${use.name} is taken away`
+        : `[${jail.name}] what was left in ${use.name} could not be taken away: ${fault.what}`,
+      fault?.why === undefined ? {} : { why: fault.why },
+    );
+    return fault === undefined;
   }
 
   async function verifyAll(which: Iterable<Lane>): Promise<Enforced> {
@@ -208,6 +286,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     jails.delete(name);
     drops.delete(name);
     lingering.delete(name);
+    noted.delete(name);
+    jot();
     return joined(await Promise.all(mine.map((lane) => leave(lane, name))));
   }
 
@@ -215,9 +295,11 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     for (const name of lingering) if (!stillWanted(name)) await remove(name);
   }
 
-  return {
+  const enforcer: Enforcer = {
     async start(jail, answers) {
       lingering.delete(jail.name);
+      noted.set(jail.name, jail);
+      jot();
       const before = jails.get(jail.name)?.lanes ?? [];
       const now = jail.banaction.map((use) => ({ lane: laneFor(jail, use), setup: setupFor(jail, use) }));
       jails.set(jail.name, { lanes: now.map((one) => one.lane) });
@@ -285,6 +367,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
       steps.close();
     },
   };
+  return enforcer;
 
   async function leave(lane: Lane, name: JailName): Promise<Enforced> {
     const result = await lane.leave(name);

@@ -12,6 +12,7 @@ import {
   type Problem,
   type Repair,
 } from "../../src/daemon/enforcer.ts";
+import type { PlaceBook } from "../../src/daemon/places.ts";
 import { type FakeSystem, fakeSystem } from "../support/system.ts";
 
 const target = (text: string): Target => {
@@ -67,6 +68,7 @@ interface World {
 function world(
   banactions: Readonly<Record<string, BanAction>> = { fw: member() },
   guard?: (one: Target) => string | undefined,
+  book?: PlaceBook,
 ): World {
   const places = new Map<string, Set<string>>();
   const state = new Map<string, Map<string, Standing>>();
@@ -98,6 +100,7 @@ function world(
     onProblem: (problem, recovered) => problems.push([problem, recovered]),
     onRepaired: (repair) => repairs.push(repair),
     ...(guard === undefined ? {} : { guard }),
+    ...(book === undefined ? {} : { places: book }),
   });
   const made: World = {
     system,
@@ -396,5 +399,86 @@ describe("keeping it so", () => {
     w.system.clock.turn(600_000);
     await settled();
     expect(w.system.clock.waiting).toBe(0);
+  });
+});
+
+describe("what the daemon before this one left behind", () => {
+  /** A book in memory that begins with what that daemon had made. */
+  const bookOf = (...before: EnforcedJail[]) => {
+    const book = {
+      jails: before as readonly EnforcedJail[],
+      read: () => book.jails,
+      write: (jails: readonly EnforcedJail[]) => {
+        book.jails = jails;
+      },
+    };
+    return book;
+  };
+  const names = ({ jails }: { readonly jails: readonly EnforcedJail[] }) => jails.map((one) => one.name);
+
+  test("a place is written down before anything is made there, and struck out when it is gone", async () => {
+    const book = bookOf();
+    const w = world(undefined, undefined, book);
+    const started = w.enforcer.start(jail());
+    const both = Promise.all([started, w.enforcer.start(jail("smtp"))]);
+    w.broken = () => (names(book).length === 2 ? undefined : "not written down yet");
+    await both;
+    expect(w.enforcer.problems()).toEqual([]);
+    expect(names(book)).toEqual([sshd, smtp]);
+    await w.enforcer.stop(smtp, "remove");
+    await settled();
+    expect(names(book)).toEqual([sshd]);
+  });
+
+  test("of a jail that is gone goes with its last ban", async () => {
+    const book = bookOf(jail("smtp"));
+    const w = world(undefined, undefined, book);
+    w.places.set("smtp", new Set(["192.0.2.1", "192.0.2.2"]));
+    w.want("smtp", "192.0.2.1");
+    await w.enforcer.start(jail());
+    w.system.clock.turn(5000);
+    await settled();
+    expect(w.places.get("smtp")).toEqual(new Set(["192.0.2.1"]));
+    expect(names(book)).toEqual([sshd, smtp]);
+    w.drop("smtp", "192.0.2.1");
+    w.system.clock.turn(60_000);
+    await settled();
+    expect(w.places.has("smtp")).toBe(false);
+    expect(names(book)).toEqual([sshd]);
+  });
+
+  test("of a jail that is gone and has no ban goes at once", async () => {
+    const book = bookOf(jail("smtp"));
+    const w = world(undefined, undefined, book);
+    w.places.set("smtp", new Set(["192.0.2.2"]));
+    await w.enforcer.start(jail());
+    w.system.clock.turn(5000);
+    await settled();
+    expect([...w.places.keys()]).toEqual(["sshd"]);
+    expect(names(book)).toEqual([sshd]);
+  });
+
+  test("in a banaction that its jail no longer uses goes at once, its bans standing in the new one", async () => {
+    const book = bookOf(jail("sshd", "fw"));
+    const banactions = { fw: member(), other: { ...member({ shared: true }), name: "other" } };
+    const w = world(banactions, undefined, book);
+    w.places.set("sshd", new Set(["192.0.2.1"]));
+    w.want("sshd", "192.0.2.1");
+    await w.enforcer.start(jail("sshd", "other"));
+    expect(w.places.get("all")).toEqual(new Set(["192.0.2.1"]));
+    w.system.clock.turn(5000);
+    await settled();
+    expect([...w.places.keys()]).toEqual(["all"]);
+  });
+
+  test("stays written down while it cannot be taken away", async () => {
+    const book = bookOf(jail("smtp"));
+    const w = world(undefined, undefined, book);
+    w.places.set("smtp", new Set());
+    w.broken = (verb) => (verb === "stop" ? "not now" : undefined);
+    await w.enforcer.start(jail());
+    w.system.clock.turn(5000);
+    await settled();
+    expect(names(book)).toEqual([sshd, smtp]);
   });
 });
