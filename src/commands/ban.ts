@@ -170,7 +170,9 @@ Exit code 1: nobody was banned under what you named, or somebody is still shut o
   routes: {
     "POST /unban": async ({ body }, daemon) => {
       const jail = textField(body, "jail");
-      if (jail !== undefined && !daemon.hasJail(jail)) throw new Refusal(404, daemon.noSuchJail(jail));
+      const isGone = daemon.core.enforcer.lingering().some((name) => name === jail);
+      if (jail !== undefined && !isGone && !daemon.hasJail(jail))
+        throw new Refusal(404, daemon.noSuchJail(jail));
       const targets = field(body, "all") === true ? "all" : targetsOf(field(body, "targets"));
       return { json: await daemon.unban(targets, jail) };
     },
@@ -217,7 +219,9 @@ const piece = 1000;
  * quarter of a second, and stand in memory for as long as he does not read.
  */
 async function* everyBan({ core }: Pick<Daemon, "core">): AsyncGenerator<string> {
-  const bans = [...core.jails.keys()].flatMap((jail) => [...jailBans(core.state, jail)]);
+  const bans = [...core.jails.keys(), ...core.enforcer.lingering()].flatMap((jail) => [
+    ...jailBans(core.state, jail),
+  ]);
   yield '{"bans":[';
   for (let at = 0; at < bans.length; at += piece) {
     const text = bans.slice(at, at + piece).map((ban) => JSON.stringify(reportBan(core, ban)));

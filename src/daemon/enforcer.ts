@@ -84,6 +84,8 @@ export interface Enforcer {
   stop(jail: JailName, how: "remove" | "keep"): Promise<Enforced>;
   /** Reads what stands and brings it to what should; all jails when none is named. */
   verify(jail?: JailName): Promise<Enforced>;
+  /** Jails that are gone from the configuration while bans of theirs last. */
+  lingering(): readonly JailName[];
   /** What does not work at the moment. */
   problems(jail?: JailName): readonly Problem[];
   /** Packets and bytes the jail's banactions have dropped, where they count; asks the firewall. */
@@ -329,6 +331,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     async verify(name) {
       return verifyAll(name === undefined ? [...lanes.values()] : lanesOf(name));
     },
+    lingering: () => [...lingering],
     problems(name) {
       const which = name === undefined ? [...lanes.values()] : lanesOf(name);
       return which.flatMap((lane) => lane.problems(name));

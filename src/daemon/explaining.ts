@@ -17,24 +17,26 @@ export async function explainTarget(core: Core, target: Target, shared: Shared):
   return {
     target: target.text,
     ...(guarded === undefined ? {} : { guarded }),
-    jails: [...core.jails.values()].map((running) => {
-      const ban = covering(core.state, running.jail.name, target);
-      if (ban === undefined) {
-        const seen = running.policy.count(target, core.now()) > 0;
-        const files = seen || running.state !== "running" ? [] : filesOf(core, running);
+    jails: [...core.jails.values()]
+      .map((running): Explanation["jails"][number] => {
+        const ban = covering(core.state, running.jail.name, target);
+        if (ban === undefined) {
+          const seen = running.policy.count(target, core.now()) > 0;
+          const files = seen || running.state !== "running" ? [] : filesOf(core, running);
+          return {
+            jail: running.jail.name,
+            why: whyNot(core, running, target, guarded),
+            ...(files.length === 0 ? {} : { unseen: files }),
+          };
+        }
         return {
           jail: running.jail.name,
-          why: whyNot(core, running, target, guarded),
-          ...(files.length === 0 ? {} : { unseen: files }),
+          ban: reportBan(core, ban),
+          firewall: firewallSays(core, running),
+          why: "banned",
         };
-      }
-      return {
-        jail: running.jail.name,
-        ban: reportBan(core, ban),
-        firewall: firewallSays(core, running),
-        why: "banned",
-      };
-    }),
+      })
+      .concat(lingering(core, target)),
     history: historyOf(core.state, target).map((one) => ({
       jail: one.jail,
       since: iso(one.since),
@@ -49,6 +51,22 @@ export async function explainTarget(core: Core, target: Target, shared: Shared):
     })),
   };
 }
+
+/** A jail that is gone has nothing to say but that a ban of its lasts. */
+const lingering = (core: Core, target: Target): Explanation["jails"][number][] =>
+  core.enforcer.lingering().flatMap((jail) => {
+    const ban = covering(core.state, jail, target);
+    return ban === undefined
+      ? []
+      : [
+          {
+            jail,
+            ban: reportBan(core, ban),
+            firewall: "the jail is gone from the configuration; what it banned lasts to its end",
+            why: "banned",
+          },
+        ];
+  });
 
 function whyNot(core: Core, running: RunningJail, target: Target, guarded: string | undefined): string {
   const { jail, policy } = running;

@@ -80,35 +80,41 @@ export function createOperations(
     reason: "operator" | "ignored",
     outcome: Outcome,
   ): void {
-    const record: JournalRecord = { t: "unban", jail: running.jail.name, target, at: core.now(), reason };
-    core.apply(record);
-    outcome.records.push(record);
+    liftFrom(running.jail.name, target, reason, outcome);
     outcome.unbans.set(running, [...(outcome.unbans.get(running) ?? []), target]);
     running.ineffective.delete(targetKey(target));
-    core.system.log.say("notice", `[${running.jail.name}] Unban ${target.text}`, { why: reason });
-    core.told({ kind: "unban", at: core.now(), jail: running.jail.name, target, reason });
+  }
+
+  function liftFrom(jail: JailName, target: Target, reason: "operator" | "ignored", outcome: Outcome): void {
+    const record: JournalRecord = { t: "unban", jail, target, at: core.now(), reason };
+    core.apply(record);
+    outcome.records.push(record);
+    core.system.log.say("notice", `[${jail}] Unban ${target.text}`, { why: reason });
+    core.told({ kind: "unban", at: core.now(), jail, target, reason });
     core.events.tell({
       at: new Date(core.now()).toISOString(),
       kind: "unban",
-      jail: running.jail.name,
+      jail,
       target: target.text,
-      text: `[${running.jail.name}] Unban ${target.text} (${reason})`,
+      text: `[${jail}] Unban ${target.text} (${reason})`,
+    });
+  }
+
+  /** Bans of jails that are gone from the configuration; they last to their ends, or until somebody lifts them. */
+  function liftLingering(targets: readonly Target[] | "all", jails: readonly JailName[], outcome: Outcome) {
+    return jails.map((jail) => {
+      const found =
+        targets === "all"
+          ? [...jailBans(core.state, jail)].map((ban) => ban.target)
+          : targets.flatMap((target) => inside(jail, target));
+      for (const target of found) liftFrom(jail, target, "operator", outcome);
+      return { jail, found };
     });
   }
 
   /** Targets standing in the jail that are `target` or lie inside it. */
-  function inside(running: RunningJail, target: Target): Target[] {
-    if (target.kind !== "prefix") {
-      const ban = [...jailBans(core.state, running.jail.name)].find(
-        (one) => targetKey(one.target) === targetKey(target),
-      );
-      return ban === undefined ? [] : [ban.target];
-    }
-    const outer = parsePrefix(target.text);
-    return [...jailBans(core.state, running.jail.name)]
-      .map((ban) => ban.target)
-      .filter((one) => one.kind !== "id" && outer !== undefined && prefixContains(outer, one.text));
-  }
+  const inside = (jail: JailName, target: Target): Target[] =>
+    [...jailBans(core.state, jail)].map((ban) => ban.target).filter((one) => isInside(one, target));
 
   function settingOf(running: RunningJail, key: string): Setting {
     const formatted = formatSetting(running.jail, key);
@@ -154,9 +160,13 @@ export function createOperations(
     },
 
     async unban(targets, name) {
-      const list = name === undefined ? [...core.jails.values()] : [jailOf(name)];
+      const gone = core.enforcer.lingering().filter((one) => name === undefined || one === name);
+      const list = name === undefined ? [...core.jails.values()] : gone.length > 0 ? [] : [jailOf(name)];
       const outcome = emptyOutcome();
-      const unbanned: { jail: string; target: string }[] = [];
+      const lifted = liftLingering(targets, gone, outcome);
+      const unbanned: { jail: string; target: string }[] = lifted.flatMap(({ jail, found }) =>
+        found.map(({ text }) => ({ jail, target: text })),
+      );
       const absent: string[] = [];
       const covered: { jail: string; target: string; by: string }[] = [];
       if (targets === "all") {
@@ -168,10 +178,10 @@ export function createOperations(
         }
       } else {
         for (const target of targets) {
-          let found = false;
+          let found = lifted.some((one) => one.found.some((had) => isInside(had, target)));
           for (const running of list) {
             running.policy.forget(target);
-            const standing = inside(running, target);
+            const standing = inside(running.jail.name, target);
             const around = covering(core.state, running.jail.name, target);
             if (around !== undefined && targetKey(around.target) !== targetKey(target))
               covered.push({ jail: running.jail.name, target: target.text, by: around.target.text });
@@ -196,16 +206,15 @@ export function createOperations(
         }
       }
       await pipeline.commit(outcome);
+      for (const { jail, found } of lifted) if (found.length > 0) await core.enforcer.unban(jail, found);
       return { unbanned, absent, covered };
     },
 
     banned(targets) {
-      const jails = [...core.jails.values()];
+      const jails = [...core.jails.keys(), ...core.enforcer.lingering()];
       if (targets === undefined) {
         return {
-          bans: jails.flatMap((running) =>
-            [...jailBans(core.state, running.jail.name)].map((ban) => reportBan(core, ban)),
-          ),
+          bans: jails.flatMap((jail) => [...jailBans(core.state, jail)].map((ban) => reportBan(core, ban))),
           absent: [],
         };
       }
@@ -213,7 +222,7 @@ export function createOperations(
       const absent: string[] = [];
       for (const target of targets) {
         const found = jails
-          .map((running) => covering(core.state, running.jail.name, target))
+          .map((jail) => covering(core.state, jail, target))
           .filter((ban) => ban !== undefined);
         if (found.length === 0) absent.push(target.text);
         bans.push(...found.map((ban) => reportBan(core, ban)));
@@ -347,4 +356,11 @@ export async function changeJail(
   }
   if (differs("banaction", "port", "protocol", "chain", "blocktype")) await openPlace(core, running);
   supervisor.align();
+}
+
+/** Whether this target is the other one or a part of it. */
+function isInside(one: Target, other: Target): boolean {
+  if (other.kind !== "prefix") return targetKey(one) === targetKey(other);
+  const outer = parsePrefix(other.text);
+  return one.kind !== "id" && outer !== undefined && prefixContains(outer, one.text);
 }
