@@ -24,7 +24,12 @@ function daemonWith(count: number): Daemon {
     } as const;
     apply(state, { t: "ban", ban });
   }
-  const core = { state, jails: new Map([[jail, { ineffective: new Map() }]]), now: () => 0 };
+  const core = {
+    state,
+    jails: new Map([[jail, { ineffective: new Map() }]]),
+    enforcer: { lingering: () => [] },
+    now: () => 0,
+  };
   return { core } as unknown as Daemon;
 }
 
