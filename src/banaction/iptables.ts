@@ -90,7 +90,9 @@ export const iptables: BanAction = {
         });
       if (!isSimple(jail, family)) steps.push(rewrite(family, verdictChainOf(jail), verdicts(jail, family)));
       if (usesIpset(jail)) steps.push(rewrite(family, chainOf(jail), setRules(jail, family)));
+      else steps.push(removeSetRules(jail, family));
       for (const parent of parents(jail)) steps.push(placeJumps(jail, family, parent));
+      steps.push(removeJumps(jail, family, parents(jail)));
     }
     return steps;
   },
@@ -121,7 +123,7 @@ export const iptables: BanAction = {
   stop(jail) {
     const steps: Step[] = [];
     for (const family of families) {
-      for (const parent of parents(jail)) steps.push(removeJumps(jail, family, parent));
+      steps.push(removeJumps(jail, family, []));
       for (const chain of [chainOf(jail), verdictChainOf(jail)])
         for (const flag of ["-F", "-X"])
           steps.push({
@@ -239,12 +241,29 @@ function deleteLast(family: Family, parent: string, rule: string): Step {
   };
 }
 
-function removeJumps(jail: JailSetup, family: Family, parent: string): Step {
+/** Takes away jumps from all chains but these: an earlier `chain` setting may have named others. */
+function removeJumps(jail: JailSetup, family: Family, except: readonly string[]): Step {
   return {
-    ...run(family, "-S", parent),
+    ...run(family, "-S"),
     ignore: new RegExp(`No chain/target/match|does(?:n't| not) exist|incompatible|${noSuchFamily.source}`),
     next: (answer: string) =>
-      jumpsToUs(jail, answer).map((rule) => run(family, "-D", parent, ...rule.split(" ").slice(2))),
+      jumpsToUs(jail, answer).flatMap((rule) => {
+        const [, parent = "", ...match] = rule.split(" ");
+        return except.includes(parent) ? [] : [run(family, "-D", parent, ...match)];
+      }),
+  };
+}
+
+/** What the chain held while there were sets would go on shutting out whoever is in them. */
+function removeSetRules(jail: JailSetup, family: Family): Step {
+  return {
+    ...run(family, "-S", chainOf(jail)),
+    ignore: noSuchFamily,
+    next: (answer: string) =>
+      answer
+        .split("\n")
+        .filter((rule) => rule.startsWith("-A ") && rule.includes(" --match-set f2b"))
+        .map((rule) => run(family, "-D", chainOf(jail), ...rule.split(" ").slice(2))),
   };
 }
 
@@ -318,13 +337,14 @@ function plainEdit(jail: JailSetup, targets: readonly Target[], ban: boolean): S
         ...run(family, "-S", chain),
         next(answer: string): Step[] {
           const standing = new Map(plainRules(answer, chain));
+          const verdict = verdictTarget(jail, family);
           const lines = mine.flatMap((target) => {
             const rule = standing.get(target.text);
-            if (ban)
-              return rule === undefined
-                ? [`-A ${chain} -s ${target.text} ${verdictTarget(jail, family)}`]
-                : [];
-            return rule === undefined ? [] : [rule.replace(/^-A/, "-D")];
+            if (ban && rule?.endsWith(` ${verdict}`)) return [];
+            return [
+              ...(rule === undefined ? [] : [rule.replace(/^-A/, "-D")]),
+              ...(ban ? [`-A ${chain} -s ${target.text} ${verdict}`] : []),
+            ];
           });
           if (lines.length === 0) return [];
           return [
@@ -379,8 +399,10 @@ function plainListing(jail: JailSetup, family: Family, also?: Listing): Listing 
     step: run(family, "-S", chainOf(jail)),
     read(answer, code) {
       if (code !== 0) return family === 6 && answer === "" ? [] : undefined;
-      return [...plainRules(answer, chainOf(jail))].flatMap(([text]) => {
-        const target = parseTarget(text);
+      const verdict = verdictTarget(jail, family);
+      return [...plainRules(answer, chainOf(jail))].flatMap(([text, rule]) => {
+        // One with another answer than is wanted now is put right as if it were missing.
+        const target = rule.endsWith(` ${verdict}`) ? parseTarget(text) : undefined;
         return target === undefined ? [] : [{ target, until: undefined }];
       });
     },

@@ -290,6 +290,33 @@ describe.skipIf(skipped)("on the real kernel", () => {
         expect(tryTcp(client, at.a4, 2222, { source: at.b4 })).toBe("timeout");
       });
 
+      if (variant.name === "iptables") {
+        test("other chains take the place of the ones before", async () => {
+          await start({ chain: ["INPUT"] });
+          await start({ chain: ["FORWARD"] });
+          const jumps = variant.structure(server).match(/-A \S+ .*-j f2b-sshd$/gm) ?? [];
+          expect(jumps.length).toBeGreaterThan(0);
+          expect(jumps.filter((jump) => !jump.startsWith("-A FORWARD "))).toEqual([]);
+        });
+
+        test("what an ipset that is no longer used holds shuts out nobody", async () => {
+          await ban(await start({ options: { ipset: true } }), [seconds(at.b4, 600)]);
+          const plain = await start({ options: { ipset: false } });
+          await ban(plain, [seconds(at.b4, 600)]);
+          expect(tryTcp(client, at.a4, 22, { source: at.b4 })).toBe("timeout");
+          await unban(plain, at.b4);
+          expect(tryTcp(client, at.a4, 22, { source: at.b4 })).toBe("open");
+        });
+      }
+
+      test("another answer takes the place of the one before", async () => {
+        await ban(await start(), [seconds(at.b4, 600)]);
+        const mine = await start({ blocktype: "tcp-reset" });
+        // As the enforcer does: what is not read back is banned.
+        if (!(await stands(mine))?.has(at.b4)) await ban(mine, [seconds(at.b4, 600)]);
+        expect(tryTcp(client, at.a4, 22, { source: at.b4 })).toBe("refused");
+      });
+
       test("what was put there is read back, with the time left", async () => {
         const mine = await start();
         const asked = [
