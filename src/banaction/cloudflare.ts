@@ -1,5 +1,6 @@
 // Cloudflare: addresses in an account's IP list, which a WAF rule of the user's blocks (ip.src in $f2b). For servers whose visitors
-// all come through Cloudflare. Our entries carry the comment "f2b", others of the list are never touched.
+// all come through Cloudflare. Our entries carry the comment "f2b", others of the list are never touched. Changes are done some time after
+// they are taken, one in an account at a time (until then others are refused with 429): each is waited for.
 
 import { z } from "zod";
 import { parseTarget } from "../core/address.ts";
@@ -22,6 +23,8 @@ const options = z.strictObject({
 type Options = z.infer<typeof options>;
 const optionsOf = (jail: JailSetup): Options => options.parse(jail.options);
 const comment = "f2b";
+const busyMs = 2000;
+const pendingMs = 500;
 const aPage = 500;
 const aCall = 1000;
 
@@ -37,8 +40,33 @@ function call(jail: JailSetup, method: string, query: string, body?: unknown): H
     tokenfile,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ok: (status, answer) => status >= 200 && status < 300 && pageOf(answer).success,
+    again: (status) => (status === 429 ? busyMs : undefined),
   };
 }
+
+/** A change, and then the question whether it is done. */
+const change = (jail: JailSetup, method: "POST" | "DELETE", body: unknown): HttpStep => ({
+  ...call(jail, method, "", body),
+  next(answer) {
+    const operation = operationOf(answer)?.operation_id;
+    if (operation === undefined || !/^[0-9A-Za-z-]{1,64}$/.test(operation)) return [];
+    const { api, account, tokenfile } = optionsOf(jail);
+    return [
+      {
+        kind: "http",
+        method: "GET",
+        url: `${api}/accounts/${account}/rules/lists/bulk_operations/${operation}`,
+        headers: {},
+        tokenfile,
+        ok: (status, said) => status === 200 && operationOf(said)?.status === "completed",
+        again: (status, said) =>
+          status === 429 || /^(?:pending|running)$/.test(operationOf(said)?.status ?? "")
+            ? pendingMs
+            : undefined,
+      },
+    ];
+  },
+});
 
 const item = z.object({ id: z.string(), ip: z.string().optional(), comment: z.string().nullish() });
 const page = z.object({
@@ -46,6 +74,18 @@ const page = z.object({
   result: z.unknown(),
   result_info: z.object({ cursors: z.object({ after: z.string().optional() }).optional() }).nullish(),
 });
+
+const operation = z.object({
+  result: z.object({ operation_id: z.string().optional(), status: z.string().optional() }),
+});
+
+function operationOf(answer: string): z.infer<typeof operation>["result"] | undefined {
+  try {
+    return operation.safeParse(JSON.parse(answer)).data?.result;
+  } catch {
+    return undefined;
+  }
+}
 
 interface Page {
   readonly success: boolean;
@@ -87,7 +127,7 @@ function removal(
       const { items, after: next } = pageOf(answer);
       const all = [...ids, ...items.filter((one) => isMeant(one.target)).map((one) => one.id)];
       if (next !== undefined && next !== "") return [removal(jail, isMeant, next, all)];
-      return chunks(all).map((part) => call(jail, "DELETE", "", { items: part.map((one) => ({ id: one })) }));
+      return chunks(all).map((part) => change(jail, "DELETE", { items: part.map((one) => ({ id: one })) }));
     },
   };
 }
@@ -120,10 +160,9 @@ export const cloudflare: BanAction = {
   start: (jail) => [call(jail, "GET", `?per_page=1`)],
   ban: (jail, bans) =>
     chunks(bans.filter((ban) => ban.target.kind !== "id")).map((part) =>
-      call(
+      change(
         jail,
         "POST",
-        "",
         part.map((ban) => ({ ip: ban.target.text, comment })),
       ),
     ),

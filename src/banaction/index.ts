@@ -126,6 +126,8 @@ export type Step =
       readonly tokenfile?: string;
       readonly body?: string;
       readonly ok?: (status: number, body: string) => boolean;
+      /** Milliseconds after which to ask the same again, for what is not done yet or not taken now; the enforcer's patience is bounded. */
+      readonly again?: (status: number, body: string) => number | undefined;
       /** What to do with the answer: further steps, such as deleting the entries whose ids it told. */
       readonly next?: (body: string) => readonly Step[];
     }

@@ -25,6 +25,8 @@ export type HttpCall = Extract<Step, { kind: "http" }>;
 export type Fetch = (call: HttpCall) => Promise<{ readonly status: number; readonly body: string }>;
 
 const httpTimeoutMs = 15_000;
+/** How often a call is made that asks to be made again. */
+const mostAgain = 40;
 const mostAnswer = 1 << 26;
 const scriptTimeoutMs = 60_000;
 
@@ -148,6 +150,12 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
     if ("what" in headed) return headed;
     try {
       answer = await fetchCall(headed);
+      for (let i = 1; i < mostAgain; i++) {
+        const waitMs = step.again?.(answer.status, answer.body);
+        if (waitMs === undefined) break;
+        await new Promise<void>((resolve) => void system.clock.after(waitMs, resolve));
+        answer = await fetchCall(headed);
+      }
     } catch (error) {
       return {
         what: `${host} did not answer`,

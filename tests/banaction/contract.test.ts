@@ -266,6 +266,8 @@ function cloudflareApi() {
     hostname: "127.0.0.1",
     async fetch(request) {
       const url = new URL(request.url);
+      if (url.pathname === `/accounts/${hex}/rules/lists/bulk_operations/1`)
+        return Response.json({ success: true, errors: [], result: { id: "1", status: "completed" } });
       const answer = (result: unknown, result_info?: unknown) =>
         Response.json({ success: true, errors: [], result, result_info });
       if (request.headers.get("authorization") !== "Bearer a-token-of-some-length")
@@ -326,6 +328,47 @@ describe("cloudflare", () => {
     api.close();
     expect((await steps.run(action.start(jail)))?.what).toContain("did not answer");
     steps.close();
+  });
+
+  test("waits while another change is under way, and until its own is done", async () => {
+    const system = fakeSystem();
+    system.files.mkdir("/etc");
+    system.files.replaceFile("/etc/token", "a-token-of-some-length\n", 0o600);
+    const jail = setup("cloudflare", { options: { ...needed.cloudflare, tokenfile: "/etc/token" } });
+    const items = `/accounts/${hex}/rules/lists/${hex}/items`;
+    const done = (status: string) => ({ success: true, errors: [], result: { id: "op-7", status } });
+    const script: [number, unknown][] = [
+      [429, { success: false, errors: [{ message: "pending bulk operation" }] }],
+      [200, { success: true, errors: [], result: { operation_id: "op-7" } }],
+      [200, done("pending")],
+      [200, done("running")],
+      [200, done("completed")],
+    ];
+    const asked: string[] = [];
+    const steps = createSteps(system, async ({ method, url }) => {
+      asked.push(`${method} ${new URL(url).pathname.replace("/client/v4", "")}`);
+      const [status, body] = script.shift() ?? [500, {}];
+      return { status, body: JSON.stringify(body) };
+    });
+    const ban = () => steps.run(action.ban(jail, [standing("192.0.2.1")], 0));
+    const turning = async <T>(work: Promise<T>): Promise<T> => {
+      let over = false;
+      void work.finally(() => {
+        over = true;
+      });
+      for (let i = 0; i < 10_000 && !over; i++) {
+        await Promise.resolve();
+        if (i % 20 === 19) system.clock.turn(500);
+      }
+      return work;
+    };
+    const operation = `GET /accounts/${hex}/rules/lists/bulk_operations/op-7`;
+    expect(await turning(ban())).toBeUndefined();
+    expect(asked).toEqual([`POST ${items}`, `POST ${items}`, operation, operation, operation]);
+    script.push([200, { success: true, result: { operation_id: "op-7" } }], [200, done("failed")]);
+    expect((await turning(ban()))?.why).toContain("failed");
+    while (script.length < 100) script.push([429, {}]);
+    expect((await turning(ban()))?.what).toContain("status 429");
   });
 });
 
