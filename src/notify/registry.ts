@@ -1,4 +1,4 @@
-// What the address registries say: RDAP over HTTPS and whois on port 43. Referrals are followed only to the five registries, so
+// What the address registries say: RDAP over HTTPS and whois on port 43. Referrals are followed only to registries known by name, so
 // that no answer sends us anywhere else; answers are bounded, and their text is the attacker's provider's: cleaned before use.
 
 import { visibleLine } from "../core/text.ts";
@@ -22,7 +22,20 @@ export interface Registries {
 
 export const registries: Registries = {
   rdap: "https://rdap.arin.net/registry",
-  rdapHosts: ["rdap.arin.net", "rdap.db.ripe.net", "rdap.apnic.net", "rdap.lacnic.net", "rdap.afrinic.net"],
+  rdapHosts: [
+    "rdap.arin.net",
+    "rdap.db.ripe.net",
+    "rdap.apnic.net",
+    "rdap.lacnic.net",
+    "rdap.afrinic.net",
+    // The national registries that APNIC and LACNIC refer to for their members' networks.
+    "jpnic.rdap.apnic.net",
+    "krnic.rdap.apnic.net",
+    "idnic.rdap.apnic.net",
+    "twnic.rdap.apnic.net",
+    "rdap.cnnic.cn",
+    "rdap.registro.br",
+  ],
   whois: { host: "whois.iana.org", port: 43 },
   whoisHosts: [
     "whois.arin.net",
@@ -144,7 +157,9 @@ export function cleanWhois(text: string): string {
   const kept: string[] = [];
   for (const raw of text.slice(0, whoisLimit).split(/\r?\n/)) {
     const line = visibleLine(raw.trimEnd(), 160);
-    if (/^[%#>]/.test(line) || (line === "" && (kept.at(-1) ?? "") === "")) continue;
+    // RIPE, APNIC and AFRINIC name the abuse contact in a comment.
+    const isComment = /^[%#>]/.test(line) && !/^% Abuse contact for /.test(line);
+    if (isComment || (line === "" && (kept.at(-1) ?? "") === "")) continue;
     kept.push(line);
     if (kept.length === 60) {
       kept.push("…");
@@ -157,7 +172,10 @@ export function cleanWhois(text: string): string {
 
 /** The abuse contact in a whois text, as the registries write it. */
 export function abuseInWhois(text: string): string | undefined {
-  const found = /^\s*(?:abuse-mailbox|OrgAbuseEmail|abuse-c-email):\s*(\S{3,320})\s*$/im.exec(text)?.[1];
+  const found =
+    /^(?:\s*(?:abuse-mailbox|OrgAbuseEmail|abuse-c-email):\s*|% Abuse contact for .{1,100} is ')([^\s']{3,320})'?\s*$/im.exec(
+      text,
+    )?.[1];
   return found?.includes("@") && mailAddress.test(found) ? found : undefined;
 }
 

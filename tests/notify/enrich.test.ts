@@ -148,6 +148,17 @@ describe("RDAP", () => {
 });
 
 describe("whois", () => {
+  test("the abuse contact is found where registries write it, in a comment too", () => {
+    for (const [text, contact] of [
+      ["% Abuse contact for '192.0.2.0 - 192.0.2.255' is 'abuse@isp.example'", "abuse@isp.example"],
+      ["abuse-mailbox:  abuse@isp.example", "abuse@isp.example"],
+      ["OrgAbuseEmail:  abuse@isp.example ", "abuse@isp.example"],
+      ["% Abuse contact for '192.0.2.0 - 192.0.2.255' is 'a b@isp.example'", undefined],
+      ["remarks: abuse@isp.example", undefined],
+    ] as const)
+      expect(abuseInWhois(cleanWhois(`% a comment\n\n${text}\nnetname: EXAMPLE\n`))).toBe(contact);
+  });
+
   test("asks with nothing but the address and cleans the answer", async () => {
     const text = await askWhois("192.0.2.1", 1_000, registries());
     expect(whoisAsked).toEqual(["192.0.2.1\r\n"]);
