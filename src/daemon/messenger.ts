@@ -138,6 +138,7 @@ export function createMessenger(setup: MessengerSetup): Messenger {
     const ordinary = createBucket(rate);
     const urgent = createBucket(rate);
     const count = { messages: 0, events: 0, dropped: 0, failures: 0 };
+    let attempted: { readonly id: string; readonly events: readonly Event[] } | undefined;
     let lastError: string | undefined;
     let lastSent: Time | undefined;
 
@@ -271,14 +272,15 @@ export function createMessenger(setup: MessengerSetup): Messenger {
       const alone = events.every((event) => isProblem(event) || event.kind === "report");
       if (!all) (alone ? urgent : ordinary).take();
       inFlight = events.length;
+      // The very same message again keeps its id, by which the other side may know it.
+      const isSame =
+        attempted?.events.length === events.length && events.every((one, i) => one === attempted?.events[i]);
+      const id = isSame && attempted !== undefined ? attempted.id : `f2b.${mark}.${++serial}`;
+      attempted = { id, events };
       try {
         const enriched = await enrich(events, wants);
         await limited(
-          notifier.send(
-            { id: `f2b.${mark}.${++serial}`, host: setup.host, events: enriched, omitted: missed },
-            use.options,
-            system,
-          ),
+          notifier.send({ id, host: setup.host, events: enriched, omitted: missed }, use.options, system),
         );
         if (count.failures > 0)
           system.log.say(
@@ -288,6 +290,7 @@ export function createMessenger(setup: MessengerSetup): Messenger {
         count.messages++;
         count.events += events.length;
         count.failures = 0;
+        attempted = undefined;
         failingSince = undefined;
         lastError = undefined;
         lastSent = system.clock.now();

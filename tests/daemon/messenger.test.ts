@@ -261,6 +261,28 @@ describe("failures", () => {
     expect(said.some((line) => line.startsWith("notice") && line.includes("delivering again"))).toBe(true);
   });
 
+  test("the same message sent again has the same id, one that has grown another", async () => {
+    const ids: string[] = [];
+    const { clock, messenger } = setUp(
+      {},
+      {
+        send: async ({ id, events }) => {
+          ids.push(`${events.length} ${id}`);
+          if (ids.length < 4) throw new Failure("no answer within the time limit");
+        },
+      },
+    );
+    messenger.post(ban("192.0.2.1"));
+    await clock.advance(3_000);
+    messenger.post(ban("192.0.2.2"));
+    await clock.advance(60_000);
+    expect(ids.length).toBe(4);
+    expect(ids[1]).toBe(ids[0]!);
+    expect(ids[2]).toStartWith("2 ");
+    expect(ids[2]?.slice(2)).not.toBe(ids[0]?.slice(2));
+    expect(ids[3]).toBe(ids[2]!);
+  });
+
   test("the pause the other side asks for is kept", async () => {
     const tries: number[] = [];
     const setup = setUp(
