@@ -4,7 +4,7 @@ import { z } from "zod";
 import { caFile, deliver, url as httpUrl, json, readCa } from "./http.ts";
 import type { Notifier } from "./index.ts";
 import { readSecret, secret, secretFile } from "./secret.ts";
-import { isProblem, plain } from "./text.ts";
+import { cutBytes, isProblem, plain } from "./text.ts";
 
 const options = z
   .strictObject({
@@ -59,7 +59,8 @@ export const ntfy: Notifier<z.output<typeof options>> = {
       body: JSON.stringify({
         topic: options.topic,
         title,
-        message: body,
+        // 4096 bytes; what is longer arrives as an attachment, or not at all.
+        message: cutBytes(body, 4000),
         priority: message.events.some(isProblem) ? 5 : options.priority,
       }),
       secrets,

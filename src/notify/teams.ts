@@ -17,6 +17,21 @@ const run = (text: string, style: Readonly<Record<string, unknown>> = {}) => ({
   inlines: [{ type: "TextRun", text, ...style }],
 });
 
+/** A message may have 28 KB, as sent; less is where others saw it end. */
+const mostBytes = 20_000;
+
+function rows(body: string): unknown[] {
+  const found: unknown[] = [];
+  let left = mostBytes;
+  for (const line of body.split("\n")) {
+    const row = run(line, { fontType: "Monospace", size: "Small" });
+    left -= Buffer.byteLength(JSON.stringify(row)) + 1;
+    if (left < 0) return [...found, run("…")];
+    found.push(row);
+  }
+  return found;
+}
+
 export const teams: Notifier<z.output<typeof options>> = {
   name: "teams",
   summary: "a card in a Microsoft Teams channel, by workflow webhook",
@@ -36,10 +51,7 @@ export const teams: Notifier<z.output<typeof options>> = {
               type: "AdaptiveCard",
               $schema: "http://adaptivecards.io/schemas/adaptive-card.json",
               version: "1.4",
-              body: [
-                run(title, { weight: "Bolder" }),
-                ...body.split("\n").map((line) => run(line, { fontType: "Monospace", size: "Small" })),
-              ],
+              body: [run(title, { weight: "Bolder" }), ...rows(body)],
             },
           },
         ],

@@ -160,3 +160,12 @@ export function cut(text: string, cap: number): string {
   const line = hard.lastIndexOf("\n");
   return `${line > cap / 2 ? hard.slice(0, line + 1) : hard}…`;
 }
+
+/** As `cut`, but counted in bytes of UTF-8. */
+export function cutBytes(text: string, most: number): string {
+  let shown = cut(text, most);
+  // Each step takes away as much as is surely too much, so that few are needed.
+  for (let over = Buffer.byteLength(shown) - most; over > 0; over = Buffer.byteLength(shown) - most)
+    shown = cut(shown, shown.length - Math.max(1, Math.ceil(over / 4)));
+  return shown;
+}

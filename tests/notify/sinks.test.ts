@@ -238,6 +238,30 @@ describe("chats", () => {
     }
   });
 
+  test("so do names and reports of wide letters, where bytes are counted", async () => {
+    const storm = message(
+      ...Array.from({ length: 1000 }, (_, i) => ban(nthAddress(i), { user: "名".repeat(60) })),
+    );
+    const long = message({
+      kind: "report",
+      at: 0,
+      subject: "a week",
+      text: "sshd ▁▂▃▄▅▆▇█\n".repeat(500),
+      html: "",
+    });
+    for (const one of [storm, long]) {
+      server.seen.length = 0;
+      await send("ntfy", overHttp.ntfy!().raw, one);
+      const said = String(body().message);
+      expect(Buffer.byteLength(said)).toBeLessThanOrEqual(4096);
+      expect(Buffer.byteLength(said)).toBeGreaterThan(3500);
+      server.seen.length = 0;
+      await send("teams", overHttp.teams!().raw, one);
+      expect(server.seen[0]?.body.length).toBeGreaterThan(1000);
+      expect(Buffer.byteLength(server.seen[0]?.body ?? "")).toBeLessThanOrEqual(28_000);
+    }
+  });
+
   test("a name that has to be resolved works too", async () => {
     await send("gotify", { server: server.url.replace("127.0.0.1", "localhost"), token: "TOKENSECRET" });
     expect(server.seen).toHaveLength(1);
