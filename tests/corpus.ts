@@ -5,9 +5,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { effectiveFilter, type JailFile, parametersOf, parseJailFile } from "../src/config/jailfile.ts";
+import { encodeText } from "../src/core/bytes.ts";
 import { createZone } from "../src/core/datetime.ts";
 import type { Filter, Result } from "../src/core/domain.ts";
-import { compileFilter, encodeText } from "../src/core/filter.ts";
+import { compileFilter } from "../src/core/filter.ts";
 import { renderedEntry } from "../src/core/sample.ts";
 import { createScanner, type Found } from "../src/core/scan.ts";
 import { table } from "../src/core/text.ts";

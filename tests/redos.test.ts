@@ -7,8 +7,10 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkSync } from "recheck";
 import { effectiveFilter, type JailFile, modesOf, parseJailFile } from "../src/config/jailfile.ts";
+import { encodeText } from "../src/core/bytes.ts";
 import type { Filter } from "../src/core/domain.ts";
-import { type CompiledFilter, compileFilter, type Expression, encodeText, run } from "../src/core/filter.ts";
+import { type CompiledFilter, compileFilter, type Expression } from "../src/core/filter.ts";
+import { run } from "../src/core/match.ts";
 import { createScanner } from "../src/core/scan.ts";
 import { analysable } from "./support/analysable.ts";
 

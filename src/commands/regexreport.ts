@@ -1,8 +1,9 @@
 // What `f2b regex` tells: which expression matched what, what was missed (by shape, the commonest first, so that one sees what to
 // write next), the times that were recognised.
 
+import { decodeText } from "../core/bytes.ts";
 import { accessStamp } from "../core/datetime.ts";
-import { type CompiledFilter, decodeText } from "../core/filter.ts";
+import type { CompiledFilter } from "../core/filter.ts";
 import { newHead, parseStamped, parseSyslog } from "../core/logformat.ts";
 import { plural, visibleLine } from "../core/text.ts";
 import { rows } from "./print.ts";

@@ -2,8 +2,8 @@
 
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createGunzip } from "node:zlib";
+import { encodeText } from "../core/bytes.ts";
 import type { JournaldEntry } from "../core/domain.ts";
-import { encodeText } from "../core/filter.ts";
 
 export type RegexInput =
   | { readonly kind: "file"; readonly path: string; readonly size: number }

@@ -1,20 +1,10 @@
 // Records in JSON: fields by dotted path. The object is what the service's encoder made of it, so a stranger's text stays inside
 // its own field; a key that stands twice is refused, since which one counts would be the parser's taste.
 
-import {
-  behindProxy,
-  type CompiledFilter,
-  copyText,
-  decodeText,
-  type Expression,
-  encodeText,
-  expression,
-  judge,
-  type MatchContext,
-  matchMessage,
-  run,
-  type Said,
-} from "./filter.ts";
+import { behindProxy, judge } from "./blame.ts";
+import { copyText, decodeText, encodeText } from "./bytes.ts";
+import { type CompiledFilter, type Expression, expression } from "./filter.ts";
+import { type MatchContext, matchMessage, run, type Said } from "./match.ts";
 
 /**
  * The value at a path such as "request.headers.X-Real-Ip.0"; keys may hold dots themselves. In a list "-1" is the last entry and

@@ -2,9 +2,10 @@
 // by `f2b doctor` and by `f2b regex`.
 
 import { parsePrefix, prefixContains } from "./address.ts";
+import { encodeText } from "./bytes.ts";
 import { createZone, utc } from "./datetime.ts";
 import type { Filter, JournaldEntry, Result, Target, Time } from "./domain.ts";
-import { type CompiledFilter, compileFilter, encodeText } from "./filter.ts";
+import { type CompiledFilter, compileFilter } from "./filter.ts";
 import { newHead, parseRendered } from "./logformat.ts";
 import type { Pattern } from "./pattern.ts";
 import { type Node, parseRegex, SyntaxFault } from "./regextree.ts";

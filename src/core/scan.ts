@@ -2,9 +2,10 @@
 // member. Lines of syslog are told apart by the program's name, one look-up a line however many members there are; members
 // without one are woken only where a text stands that their expressions need.
 
+import { decodeText, encodeText } from "./bytes.ts";
 import type { Zone } from "./datetime.ts";
 import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts";
-import { type CompiledFilter, decodeText, type Expression, encodeText } from "./filter.ts";
+import type { CompiledFilter, Expression } from "./filter.ts";
 import { type Head, newHead, parseSyslog, SyslogHeads } from "./logformat.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";

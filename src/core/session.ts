@@ -3,7 +3,7 @@
 // A helper turns into the failure it stands for when something was pending, or when one connection tried several users.
 
 import type { Seconds, Target, Time } from "./domain.ts";
-import type { Said } from "./filter.ts";
+import type { Said } from "./match.ts";
 
 export interface Session {
   target: Target | undefined;

@@ -3,24 +3,16 @@
 // this runs for every line of a program that is ours.
 
 import { idTarget } from "./address.ts";
-import { encodingOf } from "./bytes.ts";
+import { decodeText, encodingOf } from "./bytes.ts";
 import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
-import {
-  type CompiledFilter,
-  decodeText,
-  type Format,
-  type MatchContext,
-  matchMessage,
-  type Outcome,
-  run,
-  type Said,
-} from "./filter.ts";
+import type { CompiledFilter, Format } from "./filter.ts";
 import { forgeableFile, isRefused } from "./forgeable.ts";
 import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
+import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
 import { isAscii, type Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
 import { type Session, Sessions } from "./session.ts";

@@ -7,9 +7,10 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/core/address.ts";
+import { decodeText, encodeText } from "../../src/core/bytes.ts";
 import { cutDate } from "../../src/core/datecut.ts";
 import { compileTimePattern, createZone } from "../../src/core/datetime.ts";
-import { compileFilter, decodeText, encodeText } from "../../src/core/filter.ts";
+import { compileFilter } from "../../src/core/filter.ts";
 import { createScanner } from "../../src/core/scan.ts";
 import { type FilterFile, translateFilter } from "../../src/migrate/filters.ts";
 import { translatePython } from "../../src/migrate/pyregex.ts";

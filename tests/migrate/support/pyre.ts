@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { parseAddress } from "../../../src/core/address.ts";
-import { decodeText, encodeText } from "../../../src/core/filter.ts";
+import { decodeText, encodeText } from "../../../src/core/bytes.ts";
 import { compilePattern, type Pattern } from "../../../src/core/pattern.ts";
 
 export const hasPython = spawnSync("python3", ["-c", "import re"]).status === 0;

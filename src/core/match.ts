@@ -1,0 +1,205 @@
+// One message against a filter's expressions: the first that matches counts. What runs too long is noticed here and put out of use.
+
+import { findHost, nobody, type Trusts } from "./blame.ts";
+import { decodeText } from "./bytes.ts";
+import type { Target } from "./domain.ts";
+import type { CompiledFilter, Expression } from "./filter.ts";
+import type { Pattern } from "./pattern.ts";
+
+/** What a message said, until the next is matched. Texts are as logged (latin-1 view); hosts are judged. */
+export interface Said {
+  readonly expression: Expression;
+  readonly target: Target | undefined;
+  /** The host as logged, when it is no address. */
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly nofail: boolean;
+  /** The first line of its session: what was known under its key is of another one. */
+  readonly begins: boolean;
+  readonly forget: boolean;
+  readonly gained: boolean;
+  readonly captures: Readonly<Record<string, string>> | undefined;
+}
+
+/** What matching needs from outside: whether a peer is a trusted proxy, and a clock where slowness is watched. */
+export interface MatchContext {
+  readonly trusted: Trusts;
+  readonly clock: (() => number) | undefined;
+  /** Time every expression, not only those on long lines. */
+  readonly timing: boolean;
+  readonly gaveUp: ((expression: Expression) => void) | undefined;
+  /** Asked before an expression that only ends a session is run: true when its outcome cannot matter. See core/session.ts. */
+  readonly endsQuietly: ((namesUser: boolean) => boolean) | undefined;
+  /** What is being matched is known to be ASCII, so that nothing needs decoding. */
+  readonly ascii: () => boolean;
+  /** Of user names and lines where it is not UTF-8 (`logencoding`). */
+  readonly encoding: TextDecoder | undefined;
+}
+
+/** "ended": a line that ends its session and nothing more; it was not matched to its end. */
+export type Outcome = Said | "ignored" | "ended" | undefined;
+
+/** The message text[from..to) against the filter's expressions, in order; the first that matches counts. */
+export function matchMessage(
+  filter: CompiledFilter,
+  text: string,
+  from: number,
+  to: number,
+  context: MatchContext,
+): Outcome {
+  let prefix: RegExpExecArray | undefined;
+  let prefixPattern: Pattern | undefined;
+  if (filter.prefix.length > 0) {
+    for (const candidate of filter.prefix) {
+      const match = run(candidate, text, from, to, context);
+      if (match === null) continue;
+      prefix = match;
+      prefixPattern = candidate.pattern;
+      break;
+    }
+    if (prefix === undefined || prefixPattern === undefined) return undefined;
+    const content = prefixPattern.groups.content;
+    if (content > 0) {
+      text = prefix[content] ?? "";
+      from = 0;
+      to = text.length;
+    }
+  }
+  const code = from < to ? text.charCodeAt(from) : 256;
+  const candidates = filter.byFirst[Math.min(code, 256)]!;
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!;
+    if (candidate.second >= 0 && candidate.second !== text.charCodeAt(from + 1)) continue;
+    if (candidate.third >= 0 && candidate.third !== text.charCodeAt(from + 2)) continue;
+    if (candidate.sixth >= 0 && candidate.sixth !== text.charCodeAt(from + 5)) continue;
+    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate.pattern, text, from)) {
+      if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
+        candidate.stats.hits++;
+        return "ended";
+      }
+    }
+    const match = run(candidate, text, from, to, context);
+    if (match === null) continue;
+    candidate.stats.hits++;
+    for (const ignoring of filter.ignore) {
+      if (run(ignoring, text, from, to, context) !== null) {
+        ignoring.stats.hits++;
+        return "ignored";
+      }
+    }
+    return say(candidate, match, prefixPattern, prefix, context);
+  }
+  return undefined;
+}
+
+function begins(pattern: Pattern, text: string, from: number): boolean {
+  for (const lead of pattern.leads ?? []) if (text.startsWith(lead, from)) return true;
+  return false;
+}
+
+/** Lines shorter than this are not timed: no shape gets out of hand on them before the engine's own limit shows on longer ones. */
+const watchedLength = 400;
+const patience = 100;
+
+/** One expression on text[from..to). Sticky ones run on the text itself, others on the message cut out. */
+export function run(
+  candidate: Expression,
+  text: string,
+  from: number,
+  to: number,
+  context: MatchContext,
+): RegExpExecArray | null {
+  const { pattern, stats } = candidate;
+  if (stats.disabled !== undefined) return null;
+  if (
+    context.clock === undefined ||
+    (!context.timing && to - from < watchedLength && pattern.suspicious === undefined)
+  ) {
+    return exec(pattern, text, from, to);
+  }
+  const began = context.clock();
+  const match = exec(pattern, text, from, to);
+  const took = context.clock() - began;
+  stats.ms += took;
+  // JavaScriptCore ends a search that runs away and says null: that is no answer.
+  if (match === null && took > patience) {
+    stats.gaveUp++;
+    if (stats.gaveUp >= 3) stats.disabled = `took more than ${patience} ms three times: ${pattern.source}`;
+    context.gaveUp?.(candidate);
+  }
+  return match;
+}
+
+function exec(pattern: Pattern, text: string, from: number, to: number): RegExpExecArray | null {
+  const regex = pattern.regex;
+  if (pattern.anchored) {
+    regex.lastIndex = from;
+    return regex.exec(text);
+  }
+  return regex.exec(from === 0 && to === text.length ? text : text.slice(from, to));
+}
+
+function say(
+  candidate: Expression,
+  match: RegExpExecArray,
+  prefixPattern: Pattern | undefined,
+  prefix: RegExpExecArray | undefined,
+  context: MatchContext,
+): Said {
+  const groups = candidate.pattern.groups;
+  let host = findHost(candidate.pattern, match, context.trusted);
+  if (host === nobody && prefixPattern !== undefined && prefix !== undefined)
+    host = findHost(prefixPattern, prefix, context.trusted);
+  let user = firstOf(match, groups.users);
+  if (user === undefined || user === "") user = firstOf(match, groups.altUsers) ?? user;
+  if ((user === undefined || user === "") && prefixPattern !== undefined && prefix !== undefined) {
+    user =
+      firstOf(prefix, prefixPattern.groups.users) ?? firstOf(prefix, prefixPattern.groups.altUsers) ?? user;
+  }
+  let captures: Record<string, string> | undefined;
+  for (const { name, index } of groups.captures) {
+    const value = match[index];
+    if (value !== undefined) {
+      captures ??= {};
+      captures[name] = decodeText(value, false, context.encoding);
+    }
+  }
+  spoken.expression = candidate;
+  spoken.target = host.target;
+  spoken.name = host.name;
+  spoken.user = user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding);
+  spoken.nofail = isSet(match, groups.nofail);
+  spoken.begins = isSet(match, groups.begins);
+  spoken.forget = isSet(match, groups.forget);
+  spoken.gained = isSet(match, groups.gained);
+  spoken.captures = captures;
+  return spoken as Said;
+}
+
+/** What was said last: taken in before the next message is matched, it need not be made anew for each. */
+const spoken: { -readonly [Key in keyof Said]: Said[Key] | undefined } = {
+  expression: undefined,
+  target: undefined,
+  name: undefined,
+  user: undefined,
+  nofail: false,
+  begins: false,
+  forget: false,
+  gained: false,
+  captures: undefined,
+};
+
+function firstOf(match: RegExpExecArray, indexes: readonly number[]): string | undefined {
+  let empty: string | undefined;
+  for (const index of indexes) {
+    const text = match[index];
+    if (text !== undefined && text !== "") return text;
+    empty ??= text;
+  }
+  return empty;
+}
+
+function isSet(match: RegExpExecArray, flag: readonly number[]): boolean {
+  for (const index of flag) if (index === 0 || match[index] !== undefined) return true;
+  return false;
+}
