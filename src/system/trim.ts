@@ -23,8 +23,9 @@ interface Mapping {
 }
 
 /**
- * Mappings of this executable that nobody can write to and into which nothing has been written (proc(5), smaps): relocations that the
- * loader has put into one would be lost with its pages.
+ * Mappings of this executable that nobody can write to and into which nothing has been written (proc(5), smaps: no page of theirs is a
+ * copy): relocations that the loader has put into one would be lost with its pages. What is "dirty" there may be the file itself, just
+ * written and not yet on the disk.
  */
 export function programMappings(system: System): Mapping[] {
   let text: string;
@@ -36,7 +37,7 @@ export function programMappings(system: System): Mapping[] {
   const found: Mapping[] = [];
   for (const part of text.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
     const head = /^([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\S.*)\n/.exec(part);
-    if (head?.[3] !== process.execPath || !/\nPrivate_Dirty: +0 kB\n/.test(part)) continue;
+    if (head?.[3] !== process.execPath || !/\nAnonymous: +0 kB\n/.test(part)) continue;
     const start = Number.parseInt(head[1] ?? "0", 16);
     found.push({ start, length: Number.parseInt(head[2] ?? "0", 16) - start });
   }
