@@ -4,7 +4,7 @@
 // the state can be compared; never a shell; only canonical addresses and typed ports reach a command.
 
 import type { ZodType } from "zod";
-import type { Ban, Jail, JailName, Target, Time } from "../core/domain.ts";
+import type { Ban, Fault, Jail, JailName, Target, Time } from "../core/domain.ts";
 import { lazily } from "../core/lazily.ts";
 
 export interface BanAction {
@@ -131,6 +131,8 @@ export type Step =
       /** What to do with the answer: further steps, such as deleting the entries whose ids it told. */
       readonly next?: (body: string) => readonly Step[];
     }
+  /** What an answer has shown: bans would be without effect. Ends the steps like a program that failed. */
+  | { readonly kind: "fail"; readonly fault: Fault }
   /** Text for people: dry run. */
   | { readonly kind: "say"; readonly text: string };
 

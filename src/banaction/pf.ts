@@ -46,6 +46,33 @@ const texts = (targets: readonly Target[]): string =>
     .map((target) => `${target.text}\n`)
     .join("");
 
+const fail = (what: string, fix: string): Step => ({ kind: "fail", fault: { what, fix } });
+
+/** pf takes anchors that nothing refers to, and while it is off: then they shut out nobody. */
+const isInForce: readonly Step[] = [
+  {
+    kind: "run",
+    command: ["pfctl", "-s", "info"],
+    next: (answer) =>
+      /^Status: Disabled/m.test(answer)
+        ? [fail("pf is not enabled: its rules shut out nobody", "pfctl -e")]
+        : [],
+  },
+  {
+    kind: "run",
+    command: ["pfctl", "-s", "rules"],
+    next: (answer) =>
+      /^anchor "(?:f2b|\*)/m.test(answer)
+        ? []
+        : [
+            fail(
+              "no rule of pf.conf refers to the anchor f2b",
+              'add the line  anchor "f2b/*"  to pf.conf, before what lets in',
+            ),
+          ],
+  },
+];
+
 export const pf: BanAction = {
   name: "pf",
   summary: 'pf: a table and rules in the anchor f2b/<jail> (pf.conf needs: anchor "f2b/*")',
@@ -54,7 +81,7 @@ export const pf: BanAction = {
   shared: false,
   expires: false,
   options,
-  start: (jail) => [{ ...pfctl(jail, "-f", "-"), stdin: ruleset(jail) }],
+  start: (jail) => [{ ...pfctl(jail, "-f", "-"), stdin: ruleset(jail) }, ...isInForce],
   ban: (jail, bans) => [
     {
       ...pfctl(jail, "-t", table(jail), "-T", "add", "-f", "-"),

@@ -79,6 +79,24 @@ function standing(answer: string, jail: JailSetup): Target[] {
 
 const show: Extract<Step, { kind: "run" }> = { kind: "run", command: ["ufw", "show", "added"] };
 
+/** It takes rules while it is off, too, and then they shut out nobody. */
+const isActive: Step = {
+  kind: "run",
+  command: ["ufw", "status"],
+  next: (answer) =>
+    /^Status: inactive/m.test(answer)
+      ? [
+          {
+            kind: "fail",
+            fault: {
+              what: "ufw is not active: its rules shut out nobody",
+              fix: 'ufw enable, or banaction = "auto"',
+            },
+          },
+        ]
+      : [],
+};
+
 export const ufw: BanAction = {
   name: "ufw",
   summary: "ufw rules put before all others",
@@ -89,7 +107,7 @@ export const ufw: BanAction = {
   expires: false,
   asRoot: true,
   options,
-  start: () => [],
+  start: () => [isActive],
   ban: (jail, bans) => [
     ...bans.flatMap(({ target }) =>
       destinations(jail).map((destination) => prepend(jail, target, destination)),

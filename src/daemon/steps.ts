@@ -57,6 +57,8 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
 
   async function one(step: Step): Promise<Fault | undefined> {
     switch (step.kind) {
+      case "fail":
+        return step.fault;
       case "say":
         system.log.say("notice", step.text);
         return undefined;

@@ -540,7 +540,7 @@ describe("what is said to programs that cannot run here", () => {
   };
 
   test("pf", () => {
-    expect(commands("pf", "start")).toEqual([
+    expect(commands("pf", "start").slice(0, 1)).toEqual([
       "pfctl -q -a f2b/sshd -f - <<< table <f2b-sshd> persist\nblock drop in quick proto tcp from <f2b-sshd> to any port { 22 8000:8010 }",
     ]);
     expect(commands("pf", "ban")).toEqual(["pfctl -q -a f2b/sshd -t f2b-sshd -T add -f - <<< 192.0.2.1"]);
@@ -576,6 +576,30 @@ describe("what is said to programs that cannot run here", () => {
   test("ipfw and npf", () => {
     expect(commands("ipfw", "ban")).toEqual(["ipfw -q table f2b-sshd add 192.0.2.1"]);
     expect(commands("npf", "ban")).toEqual(["npfctl table f2b add 192.0.2.1"]);
+  });
+});
+
+describe("a firewall that takes rules without effect", () => {
+  const started = async (name: string, programs: Parameters<typeof fakeSystem>[0]) =>
+    (await createSteps(fakeSystem(programs)).run(banactions[name]?.start(setup(name)) ?? []))?.what;
+
+  test("ufw that is not active is told", async () => {
+    expect(await started("ufw", { programs: { ufw: ufw() } })).toBeUndefined();
+    expect(await started("ufw", { programs: { ufw: ufw("inactive") } })).toContain("ufw is not active");
+  });
+
+  test("pf that is disabled, or whose rules do not refer to our anchor, is told", async () => {
+    const enabled = "Status: Enabled for 1 days 02:03:04";
+    for (const [info, rules, what] of [
+      [enabled, 'block drop all\nanchor "f2b/*" all', undefined],
+      [enabled, 'anchor "*" all', undefined],
+      [enabled, 'anchor "relayd/*" all', "refers to the anchor"],
+      ["Status: Disabled", 'anchor "f2b/*" all', "not enabled"],
+    ] as const) {
+      const told = await started("pf", { programs: { pfctl: pfctl({ info, rules }) } });
+      if (what === undefined) expect(told).toBeUndefined();
+      else expect(told).toContain(what);
+    }
   });
 });
 

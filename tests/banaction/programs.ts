@@ -8,12 +8,13 @@ const fine = {};
 const refuse = (stderr: string, code = 1) => ({ code, stderr });
 
 /** pfctl(8): anchors with rules and tables. */
-export function pfctl(): Script {
+export function pfctl(about = { info: "Status: Enabled for 0 days", rules: 'anchor "f2b/*" all' }): Script {
   const tables = new Map<string, Set<string>>();
   return (command, stdin) => {
     const args = command.slice(1).filter((word) => word !== "-q");
     const value = (flag: string) => args[args.indexOf(flag) + 1] ?? "";
     if (args.includes("-k")) return fine;
+    if (args.includes("-s")) return { stdout: `${value("-s") === "info" ? about.info : about.rules}\n` };
     const table = `${value("-a")}:${value("-t")}`;
     if (args.includes("-F")) return fine;
     if (args.includes("-T")) {
@@ -93,10 +94,11 @@ export function npfctl(): Script {
 }
 
 /** ufw(8): rules as commands, a comment that is no part of a rule's identity. */
-export function ufw(): Script {
+export function ufw(status = "active"): Script {
   const rules = new Map<string, string>();
   return (command) => {
     const [verb, ...args] = command.slice(1);
+    if (verb === "status") return { stdout: `Status: ${status}\n` };
     if (verb === "show")
       return {
         stdout: `Added user rules (see 'ufw status' for running firewall):\n${[...rules].map(([rule, comment]) => `ufw ${rule} comment '${comment}'\n`).join("")}`,
