@@ -64,6 +64,7 @@ const filter = z.strictObject({
     .optional(),
   logencoding: text.optional(),
   forgeable: z.union([text, z.partialRecord(z.enum(formats), text)]).optional(),
+  unforgeable: text.optional(),
   spoofable: text.optional(),
   modes: z.record(text, mode).optional(),
   parameters: z.record(text, parameter).optional(),
@@ -271,6 +272,7 @@ export function effectiveFilter(file: JailFile, changes: FilterChanges = {}): Re
     logencoding: changes.logencoding ?? table.logencoding ?? "utf-8",
     forgeable: typeof table.forgeable === "string" ? table.forgeable : undefined,
     ...(typeof table.forgeable === "object" ? { forgeableFormats: table.forgeable } : {}),
+    ...(table.unforgeable === undefined ? {} : { unforgeable: table.unforgeable }),
     spoofable: table.spoofable,
     own,
   };

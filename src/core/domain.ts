@@ -89,6 +89,10 @@ export interface Filter {
   readonly forgeable: string | undefined;
   /** The same for some of several formats only, by format: an access log may be safe where the error log is not. */
   readonly forgeableFormats?: Readonly<Record<string, string>>;
+  /** Lines of such a format that match this expression can be forged by nobody: another version or another logger writes them. */
+  readonly unforgeable?: string;
+  /** True: what can be forged is not to be believed, because nobody has accepted it. See core/filter.ts, withoutForgeable. */
+  readonly doubting?: boolean;
   /** Reason why the peer address in this log can be spoofed (connectionless transport); undefined: cannot. */
   readonly spoofable: string | undefined;
   /** True when the expressions come from the user: they are proven safe or run in a process of their own. */

@@ -24,6 +24,7 @@ export interface CompiledFilter {
   readonly formats: readonly Format[];
   /** Anchored on both sides. */
   readonly program: RegExp | undefined;
+  readonly unforgeable: RegExp | undefined;
   readonly prefix: readonly Expression[];
   readonly fail: readonly Expression[];
   readonly ignore: readonly Expression[];
@@ -101,13 +102,14 @@ function withEnds(fail: readonly Expression[]): Expression[] {
   });
 }
 
-/** The filter without the formats in which strangers can write whole records; undefined when none is left. */
+/** The filter without what strangers can write whole records of (formats, or lines of some of them); undefined when nothing is left. */
 export function withoutForgeable(filter: Filter): Filter | undefined {
   const marked = filter.forgeableFormats;
   if (filter.forgeable !== undefined) return undefined;
   if (marked === undefined) return filter;
+  if (filter.unforgeable !== undefined) return { ...filter, doubting: true };
   const safe = filter.format.split("|").filter((name) => !Object.hasOwn(marked, name.trim()));
-  return safe.length === 0 ? undefined : { ...filter, format: safe.join("|") };
+  return safe.length === 0 ? undefined : { ...filter, format: safe.join("|"), doubting: true };
 }
 
 /** Every mistake of a filter is reported, not only the first. */
@@ -149,8 +151,10 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     return compiled.ok ? [compiled.value] : [];
   });
   let program: RegExp | undefined;
+  let unforgeable: RegExp | undefined;
   const require: { path: string; regex: RegExp }[] = [];
   try {
+    unforgeable = filter.unforgeable === undefined ? undefined : new RegExp(filter.unforgeable);
     program = filter.program === undefined ? undefined : new RegExp(`^(?:${filter.program})$`);
     for (const [path, source] of Object.entries(filter.json?.require ?? {}))
       require.push({ path, regex: new RegExp(source) });
@@ -210,6 +214,7 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     filter,
     formats: names as Format[],
     program,
+    unforgeable,
     prefix,
     fail,
     ignore,

@@ -22,17 +22,12 @@ function hasForm(format: Format, line: string): boolean {
 }
 
 /** Why the file that a chunk is of can be forged: its first line has a form of `forgeableFormats`. Undefined: it does not show. */
-export function forgeableFile({ filter }: CompiledFilter, chunk: string): string | undefined {
+export function forgeableFile({ filter, unforgeable }: CompiledFilter, chunk: string): string | undefined {
   const marks = filter.forgeableFormats;
   if (marks === undefined) return undefined;
   const feed = chunk.indexOf("\n");
   const line = chunk.slice(0, Math.min(feed < 0 ? chunk.length : feed, 1024));
+  if (unforgeable?.test(line) === true) return undefined;
   for (const [format, reason] of Object.entries(marks)) if (hasForm(format as Format, line)) return reason;
   return undefined;
 }
-
-/** Whether the forms that can be forged were left out of the filter, because nobody has accepted them. */
-export const isRefused = ({ filter, formats }: CompiledFilter): boolean => {
-  const marks = filter.forgeableFormats;
-  return marks !== undefined && !formats.some((format) => Object.hasOwn(marks, format));
-};

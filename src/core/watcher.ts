@@ -8,7 +8,7 @@ import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
 import type { CompiledFilter, Format } from "./filter.ts";
-import { forgeableFile, isRefused } from "./forgeable.ts";
+import { forgeableFile } from "./forgeable.ts";
 import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
@@ -64,7 +64,7 @@ export class Watcher {
   ) {
     this.compiled = member.filter;
     const { session, dates, formats } = this.compiled;
-    this.refusesMarked = isRefused(this.compiled);
+    this.refusesMarked = this.compiled.filter.doubting === true;
     // Behind a head that a syslog daemon wrote, the bare message is the same message.
     this.plainSyslog =
       formats.includes("syslog") &&
@@ -134,10 +134,21 @@ export class Watcher {
       return;
     }
     const marks = this.compiled.filter.forgeableFormats;
+    const safe = marks !== undefined && this.cannotBeForged();
     for (const format of this.compiled.formats) {
-      if (marks !== undefined) this.mark = marks[format] ?? this.fileMark;
+      if (marks !== undefined) this.mark = (safe ? undefined : marks[format]) ?? this.fileMark;
       if (this.under(format)) return;
     }
+  }
+
+  /** Where lines are told apart, one that can be forged speaks against all that follow: they may be the rest of a stranger's text. */
+  private cannotBeForged(): boolean {
+    const { unforgeable } = this.compiled;
+    if (unforgeable === undefined) return false;
+    const line = this.text.slice(this.from, Math.min(this.to, this.from + 1024));
+    if (unforgeable.test(line)) return true;
+    this.fileMark ??= forgeableFile(this.compiled, line);
+    return false;
   }
 
   private under(format: Format): boolean {

@@ -51,6 +51,30 @@ test("nothing is left of a filter whose every format is forgeable", () => {
   ).toBeUndefined();
 });
 
+test("lines that another version writes are told from those that can be forged, and are not believed behind one", () => {
+  const told = `
+[filter]
+format = "timestamp"
+unforgeable = ' \\[MY-\\d+\\] '
+failregex = ['^(?:\\[MY-1\\] )?denied for <ADDR>$']
+[filter.forgeable]
+timestamp = "not escaped"
+`;
+  const old = "2026-03-02 10:15:09 denied for 203.0.113.6\n";
+  const other = "2026-03-02 10:15:09 [MY-1] denied for 203.0.113.5\n";
+  const filter = withoutForgeable(filterOf(told)) as Filter;
+  const compiled = compileFilter(filter);
+  if (!compiled.ok) throw new Error(compiled.faults[0]?.what);
+  const read = (text: string): number => {
+    const scanner = createScanner([{ jail: "x", filter: compiled.value }]);
+    return scanner.file(text, { now: Date.UTC(2026, 2, 2, 12), live: false }).length;
+  };
+  expect(read(other)).toBe(1);
+  expect(read(other + other)).toBe(2);
+  expect(read(old)).toBe(0);
+  expect(read(other + old + other)).toBe(1);
+});
+
 test("a format that does not exist is a fault", () => {
   const file = parseJailFile("x", source.replace("nginx-error = ", "nginx-errors = "), "x.toml");
   expect(file.ok).toBe(false);
