@@ -36,6 +36,9 @@ function statedTime(line: string, now: Time): Time | undefined {
 export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
   const { system } = core;
   const problems = new Map<string, string>();
+  /** Logs that have been read, and those of which people have been told that they are not. */
+  const seen = new Set<string>();
+  const told = new Set<string>();
   const running = new Map<string, { source: LogSource; ended: Promise<void> }>();
   let files: FilesSource | undefined;
   let journaldKey = "";
@@ -58,9 +61,22 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
       source: note.source,
       text: note.text,
     });
-    if (bad) problems.set(note.source, note.text);
-    else if (note.kind === "opened" || note.kind === "rotated") problems.delete(note.source);
+    if (bad) {
+      problems.set(note.source, note.text);
+      if (told.has(note.source) || !isMissed(note.source)) return;
+      told.add(note.source);
+      core.told({ kind: "source", at: core.now(), text: note.text, recovered: false });
+    } else if (note.kind === "opened" || note.kind === "rotated") {
+      problems.delete(note.source);
+      seen.add(note.source);
+      if (!told.delete(note.source)) return;
+      core.told({ kind: "source", at: core.now(), text: `${note.source} is read again`, recovered: true });
+    }
   }
+
+  /** Of what a pattern happens to match (a packed old log, say) only what was read is missed by anybody. */
+  const isMissed = (path: string): boolean =>
+    seen.has(path) || [...core.jails.values()].some(({ jail }) => jail.logpath.includes(path));
 
   /** Runs a source until it is closed; when it throws it is opened again after a pause. */
   function supervise(name: string, open: () => LogSource): void {
@@ -145,6 +161,8 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
     for (const one of active) {
       const origin = originOf(one);
       if (origin !== one.origin) {
+        if (one.origin === "file" && origin === "journald")
+          system.log.say("notice", `[${one.jail.name}] none of its logs is there: read from the journal now`);
         one.origin = origin;
         one.files.clear();
         changed = true;

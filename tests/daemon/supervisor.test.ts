@@ -42,3 +42,38 @@ test("a chunk on which the pipeline throws is told and passed over; what comes b
     await supervisor.close();
     expect(said.find((text) => text.includes("please report"))).toContain(`${log} at byte 0`);
   }));
+
+test("that a log is no longer read is told once, and that it is read again; not of what a pattern only happens to match", () =>
+  inDirectory(async (directory) => {
+    const log = `${directory}/app.log`;
+    fs.symlinkSync(log, log);
+    fs.writeFileSync(`${directory}/app.log.1.gz`, "packed");
+    const jail = { backend: "inotify", logpath: [log, `${directory}/*.gz`], journalmatch: [], findtime: 600 };
+    const running = { jail, state: "running", origin: "none", reason: undefined, files: new Set() };
+    const told: { kind: string; text: string; recovered: boolean }[] = [];
+    const core = {
+      system: { ...system, log: { say: () => undefined } },
+      jails: new Map([["app", running]]),
+      config: { daemon: { linecap: 8192 } },
+      events: { tell: () => undefined },
+      told: (event: (typeof told)[number]) => told.push(event),
+      now: () => Date.now(),
+    } as unknown as Core;
+    const pipeline = {
+      positions: new Map(),
+      forgetScanners: () => undefined,
+      take: () => undefined,
+    } as unknown as Pipeline;
+    const supervisor = createSupervisor(core, pipeline);
+    supervisor.align();
+    await eventually("it is told", () => told.length > 0);
+    fs.unlinkSync(log);
+    fs.writeFileSync(log, "a line\n");
+    await eventually("that it is read again", () => told.length > 1);
+    await supervisor.close();
+    expect(told).toEqual([
+      expect.objectContaining({ kind: "source", recovered: false }),
+      expect.objectContaining({ kind: "source", recovered: true, text: `${log} is read again` }),
+    ]);
+    expect(told[0]?.text).toContain(log);
+  }));
