@@ -65,6 +65,12 @@ export class LineTime {
   }
 
   value(value: unknown): Time | undefined {
+    if (typeof value === "string") {
+      for (const date of this.dates) {
+        const found = date.find(value, 0, value.length);
+        if (found !== undefined) return resolveStamp(found, this.now, this.zone);
+      }
+    }
     return valueTime(value, this.now, this.zone);
   }
 

@@ -227,7 +227,7 @@ function parseTag(text: string, from: number, end: number, head: Head, hosts: bo
   if (again - next === hostEnd - at && text.startsWith(text.slice(at, hostEnd), next))
     next = skipBlanks(text, again, end);
   if (parseProgram(text, next, end, head)) return;
-  // BusyBox (Alpine) writes facility and level behind the host: "alpine authpriv.info sshd[812]: ".
+  // BusyBox (Alpine) writes facility and level behind the host, "alpine authpriv.info sshd[812]: ", AIX "aix1 auth|security:info sshd[812]: ".
   const levelEnd = wordEnd(text, next, end);
   facility.lastIndex = next;
   if (!facility.test(text) || facility.lastIndex !== levelEnd) return;
@@ -236,7 +236,7 @@ function parseTag(text: string, from: number, end: number, head: Head, hosts: bo
 }
 
 const facility =
-  /(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug)/y;
+  /(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])(?:\.|\|security:|:)(?:emerg|alert|crit|err|warn|notice|info|debug)/y;
 
 function wordEnd(text: string, from: number, end: number): number {
   const space = text.indexOf(" ", from);

@@ -256,11 +256,15 @@ function isRouted({ program, formats, filter }: CompiledFilter): boolean {
 function isSyslogHead(text: string, head: Head): boolean {
   if (head.program < 0 || head.host < 0) return false;
   if (head.pid >= 0) return true;
-  // "Mar  2 10:15:09 ", or RFC 3339 with an offset as rsyslog writes it, which some services do themselves.
-  if (text.charCodeAt(head.stamp) > 64) return true;
+  // "Mar  2 10:15:09 host", or RFC 3339 with an offset as rsyslog writes it, which some services do themselves. With a weekday, a year or a
+  // fraction it is a service's own: "Mon Mar  2 10:15:09 2026 TLS Error: …".
+  if (text.charCodeAt(head.stamp) > 64) return isClassic(text, head);
   const offset = text.charCodeAt(head.host - 7);
   return (offset === 43 || offset === 45) && text.charCodeAt(head.program) > 96;
 }
+
+const isClassic = (text: string, { stamp, host }: Head): boolean =>
+  host === stamp + 16 && text.charCodeAt(stamp + 3) === 32 && text.charCodeAt(stamp + 6) === 32;
 
 function countLines(text: string): number {
   let lines = 0;

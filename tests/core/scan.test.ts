@@ -80,6 +80,16 @@ describe("the head of a line", () => {
     }
   });
 
+  test("a service's own time with weekday and year is no syslog daemon's head", () => {
+    const scanner = scannerOf({
+      program: "app",
+      format: "syslog|timestamp",
+      failregex: ["^TLS Error: bad login from <ADDR>$"],
+    });
+    const line = "Mon Mar  2 10:15:09 2026 TLS Error: bad login from 203.0.113.5\n";
+    expect(said(scanner.file(line, live))).toEqual(["203.0.113.5"]);
+  });
+
   test("other formats take syslog's head off where the program matches", () => {
     for (const format of ["timestamp", "nginx-error", "bare", "clf"]) {
       const scanner = scannerOf({ program: "app", format });
@@ -354,6 +364,12 @@ describe("JSON", () => {
       "ann",
       Date.parse(record.t),
     ]);
+  });
+
+  test("a time that no standard knows is read by the filter's own pattern", () => {
+    const odd = { ...record, t: "March 2, 2026 10:15:09" };
+    const [one] = scannerOf({ ...json, datepattern: ["%B %d, %Y %H:%M:%S"] }).file(line(odd), backlog);
+    expect(one?.failure.at).toBe(Date.UTC(2026, 2, 2, 10, 15, 9));
   });
 
   test("what is required must hold, and text in another field is none of it", () => {

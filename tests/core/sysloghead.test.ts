@@ -25,6 +25,11 @@ describe("a line of BusyBox' syslogd", () => {
     expect(read("Mar  2 10:15:09 alpine local7.notice app: started")?.program).toBe("app");
   });
 
+  test("so has AIX, in a way of its own", () => {
+    expect(read("Mar  2 10:15:09 aix1 auth|security:info sshd[812]: Failed password")?.program).toBe("sshd");
+    expect(read("Mar  2 10:15:09 aix1 daemon:notice app: started")?.program).toBe("app");
+  });
+
   test("may have no program", () => {
     expect(read("Mar  2 10:15:09 alpine user.notice just words")).toEqual({
       program: undefined,
