@@ -45,6 +45,12 @@ const options = z.strictObject({
     .max(10_000)
     .default(10)
     .describe('packets a minute let through by blocktype = "tarpit"'),
+  log: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('refused packets a minute that are written to the kernel\'s log, as "f2b-JAIL …"'),
   cut: cutOption,
 });
 type Options = z.infer<typeof options>;
@@ -281,6 +287,14 @@ const icmpWords: Readonly<Record<IcmpKind, { readonly v4: string; readonly v6: s
 
 /** What happens to a banned packet: one target for "drop", otherwise the rules of a verdict chain. */
 function verdicts(jail: JailSetup, family: Family): string[] {
+  const { log } = optionsOf(jail);
+  const answers = answersOf(jail, family);
+  if (log === 0) return answers;
+  const within = `-m limit --limit ${log}/min --limit-burst ${log}`;
+  return [`${within} -j LOG --log-prefix "${chainOf(jail)} " --log-level info`, ...answers];
+}
+
+function answersOf(jail: JailSetup, family: Family): string[] {
   const blocktype = blocktypeOf(jail);
   const { reject_limit, tarpit_rate } = optionsOf(jail);
   const within = `-m limit --limit ${reject_limit}/sec --limit-burst ${reject_limit}`;

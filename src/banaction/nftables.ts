@@ -47,6 +47,12 @@ const options = z
       .max(10_000)
       .default(10)
       .describe('packets a minute let through by blocktype = "tarpit", all banned together'),
+    log: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(0)
+      .describe('refused packets a minute that are written to the kernel\'s log, as "f2b-JAIL …"'),
     cut: cutOption,
   })
   .refine((value) => (value.hook === "ingress") === value.devices.length > 0, {
@@ -97,7 +103,7 @@ export const nftables: BanAction = {
       `add counter ${table} ${counter}`,
       `add chain ${table} ${hit}`,
       `flush chain ${table} ${hit}`,
-      ...verdicts(blocktypeOf(jail), optionsOf(jail)).map((verdict, i) =>
+      ...verdicts(jail).map((verdict, i) =>
         i === 0
           ? `add rule ${table} ${hit} counter name "${counter}" ${verdict}`
           : `add rule ${table} ${hit} ${verdict}`,
@@ -250,7 +256,15 @@ const oneOf = (words: readonly string[]): string =>
   words.length === 1 ? `${words[0]}` : `{ ${words.join(", ")} }`;
 
 /** Statements of the verdict chain, in order; the first also counts. */
-function verdicts(blocktype: Blocktype, { reject_limit, tarpit_rate }: Options): string[] {
+function verdicts(jail: JailSetup): string[] {
+  const { log } = optionsOf(jail);
+  const answers = answersOf(blocktypeOf(jail), optionsOf(jail));
+  if (log === 0) return answers;
+  const logged = `limit rate ${log}/minute burst ${log} packets log prefix "${namesOf(jail).chain} " level info`;
+  return answers[0] === "" ? ["", logged, ...answers.slice(1)] : ["", logged, ...answers];
+}
+
+function answersOf(blocktype: Blocktype, { reject_limit, tarpit_rate }: Options): string[] {
   const flood = `limit rate over ${reject_limit}/second burst ${reject_limit} packets drop`;
   switch (blocktype.kind) {
     case "drop":
@@ -388,7 +402,7 @@ function readTable(table: Table, jail: JailSetup, now: Time): Found[] | undefine
   const hosts6 = table.sets.get(names.set6);
   if (hosts4 === undefined || hosts6 === undefined || !table.hooked.has(names.chain)) return undefined;
   if (table.rules.get(names.chain) !== expected || table.rules.get(names.look) !== 2) return undefined;
-  if (table.rules.get(names.hit) !== verdicts(blocktypeOf(jail), optionsOf(jail)).length) return undefined;
+  if (table.rules.get(names.hit) !== verdicts(jail).length) return undefined;
   const found: Found[] = [];
   for (const elem of hosts4) pushFound(found, elem, "", now);
   for (const elem of hosts6) pushFound(found, elem, "", now);

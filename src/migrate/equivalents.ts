@@ -20,7 +20,11 @@ export const firewallWords: Readonly<Record<string, FirewallWord>> = {
     differs: "new connections only there; here every packet of the address",
   },
   "iptables-multiport": { banaction: "iptables" },
-  "iptables-multiport-log": { banaction: "iptables", differs: "packets are not logged" },
+  "iptables-multiport-log": {
+    banaction: "iptables",
+    options: { log: 60 },
+    differs: "at most sixty packets a minute are logged",
+  },
   "iptables-allports": { banaction: "iptables", allPorts },
   "iptables-ipset": { banaction: "iptables" },
   "iptables-ipset-proto4": { banaction: "iptables" },

@@ -388,6 +388,21 @@ describe.skipIf(skipped)("on the real kernel", () => {
         }
       });
 
+      test("refused packets are logged where that is asked for, and refused all the same", async () => {
+        for (const [blocktype, answer] of [
+          ["drop", "timeout"],
+          ["reject", "refused"],
+        ] as const) {
+          const mine = await start({ blocktype, options: { ...variant.options, log: 20 } });
+          await ban(mine, [seconds(at.b4, 600)]);
+          expect(tryTcp(client, at.a4, 22, { source: at.b4 })).toBe(answer);
+          const rules = nftText(server) + server.must("iptables-save");
+          expect(rules).toMatch(/limit (?:rate )?20\/min.* (?:log prefix|LOG --log-prefix) "f2b-sshd "/);
+          expect([...((await stands(mine)) ?? [])].map(([text]) => text)).toEqual([at.b4]);
+          await done(action.stop(mine));
+        }
+      });
+
       test("a tarpit lets a few packets through", async () => {
         const mine = await start({ blocktype: "tarpit" });
         await ban(mine, [seconds(at.b4, 600)]);
