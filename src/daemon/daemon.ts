@@ -36,6 +36,7 @@ import { createMetricsPort } from "./metricsport.ts";
 import { notificationsOf } from "./notifications.ts";
 import { createOperations, type Operations } from "./operate.ts";
 import { createPipeline, emptyOutcome, type Pipeline } from "./pipeline.ts";
+import { placeBook } from "./places.ts";
 import { applyConfig, type Reloaded } from "./reload.ts";
 import { iso, type JailReport, type StatusReport } from "./report.ts";
 import { describeJail } from "./reporting.ts";
@@ -141,6 +142,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       find: (jail, target) => stateful.liveBan(state, jail, target),
     },
     guard: (target) => guardReason(target, guard),
+    // A dry run makes nothing, and must take nothing away.
+    ...(dryrun === undefined ? { places: placeBook(system, settings.statedir) } : {}),
     onProblem({ jail, banaction, fault }, recovered) {
       const text = recovered ? `[${jail}] ${banaction} works again` : `[${jail}] ${banaction}: ${fault.what}`;
       system.log.say(

@@ -225,28 +225,31 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
 
   /**
    * Places of the daemon before this one that are none of ours: bans of a jail that is gone last to their ends, as when a reload takes it
-   * out; what a jail no longer uses goes at once.
+   * out; what a jail no longer uses goes at once. Written down until then, so that a daemon killed meanwhile leaves them to the next.
    */
   async function settleInherited(): Promise<void> {
-    const all = inherited;
-    inherited = [];
     const unsettled: EnforcedJail[] = [];
-    for (const jail of all) {
+    const lasts = ({ name }: EnforcedJail): boolean => !jails.has(name) && stillWanted(name);
+    // First those whose bans last: what they share with others is then not taken away with the others'.
+    for (const jail of [...inherited].sort((a, b) => Number(lasts(b)) - Number(lasts(a)))) {
       const others = jail.banaction.filter((use) => !lanes.has(laneKey(jail, use)));
-      const able = others.filter((use) =>
-        actionOf(use).needs.every((program) => system.programs.find(program) !== undefined),
-      );
-      const left = others.filter((use) => !able.includes(use));
-      if (!jails.has(jail.name) && stillWanted(jail.name)) {
-        await enforcer.start({ ...jail, banaction: jail.banaction.filter((use) => !left.includes(use)) });
-        lingering.add(jail.name);
-        continue;
-      }
-      for (const use of able) if (!(await takeAway(jail, use))) left.push(use);
+      const left = others.filter((use) => !hasPrograms(use));
+      if (lasts(jail))
+        await linger({ ...jail, banaction: jail.banaction.filter((use) => !left.includes(use)) });
+      else for (const use of others) if (hasPrograms(use) && !(await takeAway(jail, use))) left.push(use);
       if (left.length > 0) unsettled.push({ ...jail, banaction: left });
     }
     inherited = unsettled;
     jot();
+  }
+
+  const hasPrograms = (use: Use): boolean =>
+    actionOf(use).needs.every((program) => system.programs.find(program) !== undefined);
+
+  async function linger(jail: EnforcedJail): Promise<void> {
+    await enforcer.start(jail);
+    // A reload may have brought it back meanwhile.
+    if (noted.get(jail.name) === jail) lingering.add(jail.name);
   }
 
   async function takeAway(jail: EnforcedJail, use: Use): Promise<boolean> {

@@ -471,6 +471,50 @@ describe("what the daemon before this one left behind", () => {
     expect([...w.places.keys()]).toEqual(["all"]);
   });
 
+  test("is not taken away where bans of another jail that is gone stand in the same place", async () => {
+    const book = bookOf(jail("smtp"), jail("imap"));
+    const w = world({ fw: member({ shared: true }), other: { ...member(), name: "other" } }, undefined, book);
+    w.places.set("all", new Set(["192.0.2.1", "192.0.2.2"]));
+    w.want("imap", "192.0.2.1");
+    await w.enforcer.start(jail("sshd", "other"));
+    w.system.clock.turn(5000);
+    await settled();
+    expect(w.commands("stop")).toEqual([]);
+    expect(w.places.get("all")).toEqual(new Set(["192.0.2.1"]));
+  });
+
+  test("stays written down until it has been taken care of", async () => {
+    const book = bookOf(jail("smtp"), jail("imap"));
+    const w = world(undefined, undefined, book);
+    w.places.set("imap", new Set());
+    w.want("smtp", "192.0.2.1");
+    const during: string[][] = [];
+    w.broken = (verb, targets) => {
+      if (verb === "ban" && targets.includes("192.0.2.1")) during.push([...new Set(names(book))]);
+      return undefined;
+    };
+    await w.enforcer.start(jail());
+    w.system.clock.turn(5000);
+    await settled();
+    expect(during.map((one) => one.sort())).toEqual([["imap", "smtp", "sshd"]]);
+    expect(names(book).sort()).toEqual(["smtp", "sshd"] as JailName[]);
+  });
+
+  test("stays written down where its program is missing, also of a jail whose bans last", async () => {
+    const book = bookOf(jail("smtp", "fw", "other"));
+    const banactions = { fw: member(), other: { ...member(), name: "other", needs: ["missing"] } };
+    const w = world(banactions, undefined, book);
+    w.want("smtp", "192.0.2.1");
+    await w.enforcer.start(jail());
+    w.system.clock.turn(5000);
+    await settled();
+    expect(book.jails.map((one) => [one.name, ...one.banaction.map((use) => use.name)].join(" "))).toEqual([
+      "sshd fw",
+      "smtp fw",
+      "smtp other",
+    ]);
+  });
+
   test("stays written down while it cannot be taken away", async () => {
     const book = bookOf(jail("smtp"));
     const w = world(undefined, undefined, book);

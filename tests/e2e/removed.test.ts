@@ -70,4 +70,25 @@ describe.skipIf(!able)("a jail that is gone", () => {
     await until("its sets are gone", () => !table().includes("addr-set-two"));
     expect(table()).toContain("addr-set-one");
   }, 60_000);
+
+  test("while no daemon runs: the next one knows its bans, and takes away what is not asked for any more", async () => {
+    const own = readFileSync(files.config, "utf8");
+    writeFileSync(files.config, `${own}${jail("two")}`);
+    expect(daemon.f2b("reload").code).toBe(0);
+    expect(daemon.f2b("ban", "one", "203.0.113.3").code).toBe(0);
+    expect(daemon.f2b("ban", "two", "203.0.113.4").code).toBe(0);
+    await daemon.kill("SIGTERM");
+    writeFileSync(files.config, own);
+    daemon = await startDaemon(lab, files);
+    await until("its ban is known", () => daemon.f2b("banned", "203.0.113.4").code === 0, 20_000);
+    expect(denied()).toEqual(["ALL: 203.0.113.3", "ALL: 203.0.113.4"]);
+    expect(daemon.f2b("unban", "203.0.113.4").code).toBe(0);
+    expect(denied()).toEqual(["ALL: 203.0.113.3"]);
+    await until("its sets are gone", () => !table().includes("addr-set-two"));
+    await daemon.kill("SIGTERM");
+    writeFileSync(files.config, own.replace(/, \{ name = "hosts\.deny"[^}]*\}/, ""));
+    daemon = await startDaemon(lab, files);
+    await until("hosts.deny is empty", () => denied().length === 0, 20_000);
+    expect(table()).toContain("addr-set-one");
+  }, 90_000);
 });
