@@ -1,6 +1,6 @@
 // One daemon a firewall. Two with states of their own would take each other's bans away, each believing that somebody had damaged its
 // part. The claim is a name in the abstract namespace of unix sockets, which belongs to the network namespace as the firewall does, and
-// is gone with its owner. Anybody may hold a name there: a holder who is not root (or ourselves) stops nobody.
+// is gone with its owner. Anybody may hold a name there: one whose maker is not root (or ourselves) stops nobody.
 
 import type { Fault } from "../core/domain.ts";
 import { holdName } from "../system/datagram.ts";
@@ -31,7 +31,10 @@ export function claimFirewall(files: Files, name = usualName): Claim | Fault {
   };
 }
 
-/** proc(5): /proc/net/unix has the socket's inode, and who has it open. */
+/**
+ * proc(5): /proc/net/unix has the socket's inode, and who has it open. The user is the socket's, not the process': whoever makes one may
+ * hand it to a program that runs as root (su, asking for a password).
+ */
 function holderOf(files: Files, name: string): { readonly pid: number; readonly uid: number } | undefined {
   const line = quietly(() => Buffer.from(files.readFile("/proc/net/unix")).toString("latin1"))
     ?.split("\n")
@@ -41,9 +44,10 @@ function holderOf(files: Files, name: string): { readonly pid: number; readonly 
   for (const pid of files.readdir("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     const fds = quietly(() => files.readdir(`/proc/${pid}/fd`)) ?? [];
-    if (!fds.some((fd) => quietly(() => files.readlink(`/proc/${pid}/fd/${fd}`)) === `socket:[${inode}]`))
-      continue;
-    const uid = quietly(() => files.stat(`/proc/${pid}`)?.uid);
+    const its = fds
+      .map((fd) => `/proc/${pid}/fd/${fd}`)
+      .find((path) => quietly(() => files.readlink(path)) === `socket:[${inode}]`);
+    const uid = its === undefined ? undefined : quietly(() => files.stat(its)?.uid);
     if (uid !== undefined) return { pid: Number(pid), uid };
   }
   return undefined;

@@ -18,24 +18,30 @@ test("the first has it, the second is told whose it is, and may have it when the
   if ("release" in third) third.release();
 });
 
-test.skipIf(process.geteuid?.() !== 0 && !process.env.CI)(
-  "another user who holds the name stops nobody",
-  async () => {
-    const squatted = name("squatted");
-    const squatter = Bun.spawn(
-      [
-        process.execPath,
-        "-e",
-        `process.setgid(65534); process.setuid(65534);
+const mayBecomeAnother = process.geteuid?.() === 0 || process.env.CI !== undefined;
+test.skipIf(!mayBecomeAnother).each([
+  ["another user who holds the name", "process.setgid(65534); process.setuid(65534);", ""],
+  [
+    "another user's socket in the hands of a program that runs as root",
+    "process.seteuid(65534);",
+    "process.seteuid(0);",
+  ],
+])("%s stops nobody", async (_who, before, after) => {
+  const squatted = name(`squatted${after.length}`);
+  const squatter = Bun.spawn(
+    [
+      process.execPath,
+      "-e",
+      `${before}
 Bun.listen({ unix: ${JSON.stringify(`\0${squatted.slice(1)}`)}, socket: { data() {} } });
+${after}
 console.log("held");`,
-      ],
-      { stdout: "pipe", stderr: "inherit", cwd: "/" },
-    );
-    await squatter.stdout.getReader().read();
-    const claim = claimFirewall(system.files, squatted);
-    squatter.kill("SIGKILL");
-    await squatter.exited;
-    expect("release" in claim ? claim.doubt : claim).toBe(`user 65534 holds ${squatted}`);
-  },
-);
+    ],
+    { stdout: "pipe", stderr: "inherit", cwd: "/" },
+  );
+  await squatter.stdout.getReader().read();
+  const claim = claimFirewall(system.files, squatted);
+  squatter.kill("SIGKILL");
+  await squatter.exited;
+  expect("release" in claim ? claim.doubt : claim).toBe(`user 65534 holds ${squatted}`);
+});
