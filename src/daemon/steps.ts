@@ -118,10 +118,18 @@ export function createSteps(system: System, fetchCall: Fetch = fetchOnce): Steps
 
   function edit(step: Extract<Step, { kind: "edit" }>): Fault | undefined {
     try {
-      const there = system.files.stat(step.path) !== undefined;
-      const text = there ? Buffer.from(system.files.readFile(step.path)).toString("latin1") : "";
+      const there = system.files.stat(step.path);
+      const text =
+        there === undefined ? "" : Buffer.from(system.files.readFile(step.path)).toString("latin1");
       const wanted = step.edit(text);
-      if (wanted !== text) system.files.replaceFile(step.path, Buffer.from(wanted, "latin1"), step.mode);
+      if (wanted === text) return undefined;
+      // A link stays one, and who could not read the file before cannot now.
+      const path = there === undefined ? step.path : system.files.realpath(step.path);
+      system.files.replaceFile(
+        path,
+        Buffer.from(wanted, "latin1"),
+        there === undefined ? step.mode : there.mode & 0o777,
+      );
       return undefined;
     } catch (error) {
       return {

@@ -401,6 +401,20 @@ describe("hosts.deny", () => {
     expect(fs.readFileSync(file, "latin1")).toBe(`${before}\n# after\n`);
   });
 
+  test("a link stays a link, and the file behind it as private as it was", async () => {
+    const real = path.join(work, "hosts.deny.real");
+    const link = path.join(work, "hosts.deny.link");
+    fs.writeFileSync(real, "sshd: 203.0.113.9\n", { mode: 0o640 });
+    fs.symlinkSync(real, link);
+    const linked = setup("hosts.deny", { options: { file: link } });
+    expect(
+      await steps.run([...action.start(linked), ...action.ban(linked, [standing("192.0.2.1")], 0)]),
+    ).toBeUndefined();
+    expect(fs.lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(fs.readFileSync(real, "utf8")).toContain("ALL: 192.0.2.1\n");
+    expect(fs.statSync(real).mode & 0o777).toBe(0o640);
+  });
+
   test("an end mark that somebody deleted takes nothing of theirs", async () => {
     fs.writeFileSync(file, "");
     await steps.run([...action.start(jail), ...action.ban(jail, [standing("192.0.2.1")], Date.now())]);
