@@ -40,16 +40,10 @@ export async function alive(path: string): Promise<boolean> {
 }
 
 /**
- * Binds the socket in a directory of our own. A stale socket file of ours is removed; a living one, or something else in its place,
- * is a fault.
+ * Makes the place for the socket: a directory of our own, in which a stale socket file of ours is removed. A living one, or something
+ * else in its place, is a fault; asked before anything is done that another daemon would notice.
  */
-export async function openControl(
-  system: System,
-  path: string,
-  gid: number | undefined,
-  routes: ReadonlyMap<string, Route>,
-  daemon: Daemon,
-): Promise<Control | Fault> {
+export async function makeWay(system: System, path: string): Promise<Fault | undefined> {
   const directory = dirname(path);
   const inherited = process.umask(0o022);
   try {
@@ -62,24 +56,34 @@ export async function openControl(
   const strangers = whoElseMayReplace(system, directory);
   if (strangers !== undefined) return strangers;
   const there = system.files.lstat(path);
-  if (there !== undefined) {
-    if (there.kind !== "socket") {
-      return {
-        what: `${path} is a ${there.kind}, not a socket`,
-        fix: "move it away, or set another [daemon] socket",
-      };
-    }
-    if (await alive(path))
-      return {
-        what: `${path} is in use by a running daemon`,
-        fix: "f2b stop, or set another [daemon] socket",
-      };
-    try {
-      rmSync(path);
-    } catch (error) {
-      return cannot(path, error);
-    }
+  if (there === undefined) return undefined;
+  if (there.kind !== "socket") {
+    return {
+      what: `${path} is a ${there.kind}, not a socket`,
+      fix: "move it away, or set another [daemon] socket",
+    };
   }
+  if (await alive(path))
+    return {
+      what: `${path} is in use by a running daemon`,
+      fix: "f2b stop, or set another [daemon] socket",
+    };
+  try {
+    rmSync(path);
+  } catch (error) {
+    return cannot(path, error);
+  }
+  return undefined;
+}
+
+/** Binds the socket, for which `makeWay` has made the place. */
+export function openControl(
+  system: System,
+  path: string,
+  gid: number | undefined,
+  routes: ReadonlyMap<string, Route>,
+  daemon: Daemon,
+): Control | Fault {
   const umask = process.umask(0o177);
   let server: Bun.Server<undefined>;
   try {

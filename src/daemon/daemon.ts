@@ -14,7 +14,7 @@ import type { System } from "../system/index.ts";
 import type { LogWriter } from "../system/log.ts";
 import { notifyReady, type ServiceNotifier } from "../system/notify-socket.ts";
 import { trimMemory } from "../system/trim.ts";
-import { openControl } from "./control.ts";
+import { makeWay, openControl } from "./control.ts";
 import type { Core } from "./core.ts";
 import { createEnforcer } from "./enforcer.ts";
 import { createEvents, type Events } from "./events.ts";
@@ -297,6 +297,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     for (const [source, position] of Object.entries(before.positions))
       pipeline.positions.set(source, position);
   }
+  const inTheWay = await makeWay(system, settings.socket);
+  if (inTheWay !== undefined) {
+    journal.close();
+    return [inTheWay];
+  }
   for (const jail of options.config.jails) if (jail.enabled) jails.set(jail.name, openJail(jail, shared));
   const places = await beginPlaces(core, jails.values());
   const routes = await options.routes();
@@ -401,7 +406,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   };
 
   const metricsPort = createMetricsPort(daemon);
-  const control = await openControl(system, settings.socket, options.socketGroup, routes, daemon);
+  const control = openControl(system, settings.socket, options.socketGroup, routes, daemon);
   if ("what" in control) {
     journal.close();
     return [control];

@@ -2,11 +2,12 @@
 
 import { expect, test } from "bun:test";
 import fs from "node:fs";
-import { openControl } from "../../src/daemon/control.ts";
+import { makeWay, openControl } from "../../src/daemon/control.ts";
 import type { Daemon } from "../../src/daemon/daemon.ts";
 import { inDirectory, system } from "../source/reading.ts";
 
-const open = (path: string) => openControl(system, path, undefined, new Map(), {} as Daemon);
+const open = async (path: string) =>
+  (await makeWay(system, path)) ?? openControl(system, path, undefined, new Map(), {} as Daemon);
 const asRoot = test.skipIf(process.geteuid?.() !== 0 && !process.env.CI);
 
 test("a directory that others can write to is refused, one with the sticky bit is not", () =>

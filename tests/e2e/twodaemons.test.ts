@@ -33,4 +33,22 @@ describe.skipIf(!able)("a second daemon with a state of its own", () => {
       lab.close();
     }
   }, 60_000);
+
+  test("that could not open its control socket has touched no firewall", async () => {
+    const lab = openLab(1);
+    try {
+      const log = join(lab.directory, "auth.log");
+      writeFileSync(log, "");
+      const files = configure(
+        lab,
+        `[jails.sshd]\nenabled = true\nbackend = "inotify"\nlogpath = ["${log}"]\nbanaction = "nftables"\n`,
+      );
+      writeFileSync(files.socket, "somebody's file");
+      const refused = lab.server.run([executable, "daemon", "-c", files.config], { timeout: 5000 });
+      expect(refused.stderr).toContain("is a file, not a socket");
+      expect(lab.server.run(["nft", "list", "tables"]).stdout).toBe("");
+    } finally {
+      lab.close();
+    }
+  }, 60_000);
 });
