@@ -301,6 +301,10 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     }
   }
 
+  /** Asked once more before going to sleep: each `yield` leaves a gap in which a late step may have ended and woken nobody. */
+  const isDue = (): boolean =>
+    late.length > 0 || [...follows.values()].some((follow) => follow.due && !busy.has(follow));
+
   async function* chunks(): AsyncGenerator<FileChunk> {
     let breath = system.clock.monotonic();
     arm();
@@ -321,7 +325,7 @@ export function createFilesSource(options: FilesOptions): FilesSource {
           }
         }
         yield* ended();
-        if (idle && !rescan && !closed) {
+        if (idle && !isDue() && !rescan && !closed) {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
