@@ -20,12 +20,12 @@ export function explainOffline(call: Call, word: string): string | undefined {
     ...(call.config === undefined ? {} : { path: call.config }),
   });
   if (target === undefined || !loaded.ok) return undefined;
-  const { daemon, jails, broken } = loaded.value;
   try {
-    const { state } = loadJournal(call.system.files, join(daemon.statedir, "journal"));
+    const { state } = loadJournal(call.system.files, join(loaded.value.daemon.statedir, "journal"));
     const now = call.system.clock.now();
-    const bans = [...jails, ...broken].flatMap(({ name }) => {
-      const ban = covering(state, name as Parameters<typeof covering>[1], target);
+    // Also of jails that are gone from the configuration: their bans last.
+    const bans = [...state.jails.keys()].flatMap((jail) => {
+      const ban = covering(state, jail, target);
       return ban === undefined || (ban.until !== "forever" && ban.until <= now) ? [] : [ban];
     });
     if (bans.length === 0) return `Its journal knows no standing ban of ${target.text}.\n`;

@@ -79,6 +79,9 @@ describe.skipIf(!able)("a jail that is gone", () => {
     expect(daemon.f2b("ban", "two", "203.0.113.4").code).toBe(0);
     await daemon.kill("SIGTERM");
     writeFileSync(files.config, own);
+    const offline = daemon.f2b("explain", "203.0.113.4");
+    expect(offline).toMatchObject({ code: 69 });
+    expect(offline.stdout).toContain("203.0.113.4 is banned in two since ");
     daemon = await startDaemon(lab, files);
     await until("its ban is known", () => daemon.f2b("banned", "203.0.113.4").code === 0, 20_000);
     expect(denied()).toEqual(["ALL: 203.0.113.3", "ALL: 203.0.113.4"]);
