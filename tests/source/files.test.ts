@@ -371,7 +371,7 @@ describe("the first start", () => {
         const timeOf = (line: string) => Number(/^\d+/.exec(line)?.[0] ?? Number.NaN) || undefined;
         const reading = read([log], { backlogMs: 600_000, timeOf });
         await eventually("the last line", () => reading.lines.at(-1)?.endsWith(` ${count - 1}`) === true);
-        expect(performance.now() - started).toBeLessThan(500);
+        expect(performance.now() - started).toBeLessThan(3000);
         await reading.stop();
         expect(reading.lines.length).toBeGreaterThanOrEqual(19);
         expect(reading.lines.length).toBeLessThan(5_000);
