@@ -5,14 +5,13 @@ import { chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { visible } from "../core/text.ts";
-import { claimFirewall } from "../daemon/claim.ts";
+import { claimFirewall, serviceUser } from "../daemon/claim.ts";
 import { clearFirewalls } from "../daemon/clear.ts";
 import { placeBook } from "../daemon/places.ts";
 import { type Call, type Command, exits } from "./index.ts";
 
 const unitPath = "/etc/systemd/system/f2b.service";
 const programPath = "/usr/local/sbin/f2b";
-const serviceUser = "f2b";
 
 export const service: Command = {
   name: "service",

@@ -1,6 +1,6 @@
 // One daemon a firewall. Two with states of their own would take each other's bans away, each believing that somebody had damaged its
 // part. The claim is a name in the abstract namespace of unix sockets, which belongs to the network namespace as the firewall does, and
-// is gone with its owner. Anybody may hold a name there: one whose maker is not root (or ourselves) stops nobody.
+// is gone with its owner. Anybody may hold a name there: one whose maker is not root (or ourselves, or the service's user) stops nobody.
 
 import type { Fault } from "../core/domain.ts";
 import { holdName } from "../system/datagram.ts";
@@ -13,6 +13,8 @@ export interface Claim {
 }
 
 const usualName = "@f2b-firewall";
+/** Whom the service runs as where it does not need root; made for it alone. */
+export const serviceUser = "f2b";
 
 /** A Fault names the daemon that has it. */
 export function claimFirewall(files: Files, name = usualName): Claim | Fault {
@@ -22,8 +24,8 @@ export function claimFirewall(files: Files, name = usualName): Claim | Fault {
   if (held === undefined) return doubtful("names of sockets cannot be held here");
   const holder = holderOf(files, name);
   if (holder === undefined) return doubtful(`${name} is held, but not by whom`);
-  const self = process.geteuid?.() ?? 0;
-  if (holder.uid !== 0 && holder.uid !== self) return doubtful(`user ${holder.uid} holds ${name}`);
+  const own = [0, process.geteuid?.() ?? 0, uidOf(files, serviceUser)];
+  if (!own.includes(holder.uid)) return doubtful(`user ${holder.uid} holds ${name}`);
   return {
     what: `another f2b daemon (pid ${holder.pid}) keeps the firewall here, with a state of its own`,
     why: "two would take each other's bans away",
@@ -51,6 +53,13 @@ function holderOf(files: Files, name: string): { readonly pid: number; readonly 
     if (uid !== undefined) return { pid: Number(pid), uid };
   }
   return undefined;
+}
+
+/** passwd(5) */
+function uidOf(files: Files, user: string): number | undefined {
+  const passwd = quietly(() => Buffer.from(files.readFile("/etc/passwd")).toString("latin1")) ?? "";
+  const uid = new RegExp(`^${user}:[^:]*:(\\d+):`, "m").exec(passwd)?.[1];
+  return uid === undefined ? undefined : Number(uid);
 }
 
 /** Processes end while they are looked at, and some are not for our eyes. */

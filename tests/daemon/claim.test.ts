@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { claimFirewall } from "../../src/daemon/claim.ts";
+import type { Files } from "../../src/system/index.ts";
 import { system } from "../source/reading.ts";
 
 const name = (of: string): string => `@f2b-test-${process.pid}-${of}`;
@@ -26,7 +27,7 @@ test.skipIf(!mayBecomeAnother).each([
     "process.seteuid(65534);",
     "process.seteuid(0);",
   ],
-])("%s stops nobody", async (_who, before, after) => {
+])("%s stops nobody, unless it is the service's user", async (_who, before, after) => {
   const squatted = name(`squatted${after.length}`);
   const squatter = Bun.spawn(
     [
@@ -41,7 +42,14 @@ console.log("held");`,
   );
   await squatter.stdout.getReader().read();
   const claim = claimFirewall(system.files, squatted);
+  const serviceFiles: Files = {
+    ...system.files,
+    readFile: (path) =>
+      path === "/etc/passwd" ? Buffer.from("f2b:x:65534:65534::/:/bin/false\n") : system.files.readFile(path),
+  };
+  const beside = claimFirewall(serviceFiles, squatted);
   squatter.kill("SIGKILL");
   await squatter.exited;
   expect("release" in claim ? claim.doubt : claim).toBe(`user 65534 holds ${squatted}`);
+  expect("what" in beside ? beside.what : beside).toContain(`another f2b daemon (pid ${squatter.pid})`);
 });
