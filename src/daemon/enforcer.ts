@@ -228,10 +228,11 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
    * out; what a jail no longer uses goes at once. Written down until then, so that a daemon killed meanwhile leaves them to the next.
    */
   async function settleInherited(): Promise<void> {
+    const all = inherited;
     const unsettled: EnforcedJail[] = [];
     const lasts = ({ name }: EnforcedJail): boolean => !jails.has(name) && stillWanted(name);
     // First those whose bans last: what they share with others is then not taken away with the others'.
-    for (const jail of [...inherited].sort((a, b) => Number(lasts(b)) - Number(lasts(a)))) {
+    for (const jail of [...all].sort((a, b) => Number(lasts(b)) - Number(lasts(a)))) {
       const others = jail.banaction.filter((use) => !lanes.has(laneKey(jail, use)));
       const left = others.filter((use) => !hasPrograms(use));
       if (lasts(jail))
@@ -239,7 +240,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
       else for (const use of others) if (hasPrograms(use) && !(await takeAway(jail, use))) left.push(use);
       if (left.length > 0) unsettled.push({ ...jail, banaction: left });
     }
-    inherited = unsettled;
+    inherited = [...unsettled, ...inherited.filter((one) => !all.includes(one))];
     jot();
   }
 
@@ -288,12 +289,20 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
 
   async function remove(name: JailName): Promise<Enforced> {
     const mine = lanesOf(name);
+    const made = noted.get(name);
     jails.delete(name);
     drops.delete(name);
     lingering.delete(name);
     noted.delete(name);
+    return left(made, await Promise.all(mine.map((lane) => leave(lane, name))));
+  }
+
+  /** What could not be taken away stays written down: the next daemon tries again. */
+  function left(made: EnforcedJail | undefined, results: readonly Enforced[]): Enforced {
+    const all = joined(results);
+    if (all.faults.length > 0 && made !== undefined) inherited = [...inherited, made];
     jot();
-    return joined(await Promise.all(mine.map((lane) => leave(lane, name))));
+    return all;
   }
 
   async function letGo(): Promise<void> {
@@ -303,6 +312,7 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   const enforcer: Enforcer = {
     async start(jail, answers) {
       lingering.delete(jail.name);
+      const earlier = noted.get(jail.name);
       noted.set(jail.name, jail);
       jot();
       const before = jails.get(jail.name)?.lanes ?? [];
@@ -310,7 +320,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
       jails.set(jail.name, { lanes: now.map((one) => one.lane) });
       const results = await Promise.all(now.map(({ lane, setup }) => lane.join(setup, answers)));
       // The new place stands (or is being retried) before the old one goes.
-      for (const lane of before) if (!now.some((one) => one.lane === lane)) await leave(lane, jail.name);
+      for (const lane of before)
+        if (!now.some((one) => one.lane === lane)) left(earlier, [await leave(lane, jail.name)]);
       lookSoon();
       verifySoon(verifyEveryMs);
       return joined(results);

@@ -515,6 +515,23 @@ describe("what the daemon before this one left behind", () => {
     ]);
   });
 
+  test("stays written down also by the daemon that could not take away what its jail no longer uses", async () => {
+    const book = bookOf();
+    const banactions = { fw: member(), other: { ...member({ shared: true }), name: "other" } };
+    const w = world(banactions, undefined, book);
+    await w.enforcer.start(jail("smtp"));
+    await w.enforcer.start(jail());
+    w.broken = (verb) => (verb === "stop" ? "not now" : undefined);
+    await w.enforcer.start(jail("smtp", "other"));
+    await w.enforcer.stop(sshd, "remove");
+    await settled();
+    expect(book.jails.map((one) => `${one.name} ${one.banaction[0]?.name}`).sort()).toEqual([
+      "smtp fw",
+      "smtp other",
+      "sshd fw",
+    ]);
+  });
+
   test("stays written down while it cannot be taken away", async () => {
     const book = bookOf(jail("smtp"));
     const w = world(undefined, undefined, book);
