@@ -1,9 +1,9 @@
 // f2b ban, f2b unban, f2b banned: an operator's wishes.
 
-import { parseTarget } from "../core/address.ts";
+import { idTarget, parseTarget } from "../core/address.ts";
 import type { Span, Target } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
-import { jailBans } from "../core/state.ts";
+import { bansOf, jailBans, type State } from "../core/state.ts";
 import { plural, visible } from "../core/text.ts";
 import { Refusal } from "../daemon/control.ts";
 import type { Daemon } from "../daemon/daemon.ts";
@@ -14,13 +14,13 @@ import { show } from "./client.ts";
 import { type Command, exits } from "./index.ts";
 import { banTable } from "./status.ts";
 
-/** Reads a JSON body's list of targets; each must be an address or a prefix. */
-export function targetsOf(value: unknown): Target[] {
+/** Reads a JSON body's list of targets; each must be an address or a prefix, or, where a state is given, another target banned in it. */
+export function targetsOf(value: unknown, state?: State): Target[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > 100_000) {
     throw new Refusal(400, { what: "no address was given" });
   }
   return value.map((text: unknown) => {
-    const target = typeof text === "string" ? parseTarget(text) : undefined;
+    const target = typeof text === "string" ? (parseTarget(text) ?? bannedId(text, state)) : undefined;
     if (target === undefined) {
       throw new Refusal(400, {
         what: `"${visible(String(text)).slice(0, 80)}" is no IP address or network`,
@@ -30,6 +30,12 @@ export function targetsOf(value: unknown): Target[] {
     return target;
   });
 }
+
+/** What a filter's <F-ID> has got banned, by its text; with "id:" before one that reads like an address. */
+export const bannedId = (text: string, state: State | undefined): Target | undefined =>
+  [text, text.replace(/^id:/, "")]
+    .map(idTarget)
+    .find((target) => state !== undefined && bansOf(state, target).length > 0);
 
 const field = (body: unknown, name: string): unknown =>
   typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined;
@@ -125,6 +131,7 @@ export const unban: Command = {
   completes: ["banned"],
   help: `
 Lifts the ban in every jail, forgets the failures counted so far, and lines already written to the log do not ban again.
+What a filter bans by another name than an address (<F-ID>) is let in by that name.
 A network lifts every ban inside it; an address inside a banned network stays out until that network is let in, which is said.
 Exit code 1: nobody was banned under what you named, or somebody is still shut out.`,
   run(call) {
@@ -140,7 +147,11 @@ Exit code 1: nobody was banned under what you named, or somebody is still shut o
       return Promise.resolve(exits.usage);
     }
     const [first = "", ...rest] = call.words;
-    if (rest.length > 0 && parseTarget(first) === undefined && /^[a-z]/i.test(first)) {
+    if (
+      parseTarget(first) === undefined &&
+      /^[a-z]/i.test(first) &&
+      parseTarget(rest[0] ?? "") !== undefined
+    ) {
       call.err(
         `f2b: "${visible(first)}" is no IP address or network\n  fix: in one jail only: f2b unban ${visible(rest.join(" "))} --jail ${visible(first)}\n`,
       );
@@ -173,7 +184,8 @@ Exit code 1: nobody was banned under what you named, or somebody is still shut o
       const isGone = daemon.core.enforcer.lingering().some((name) => name === jail);
       if (jail !== undefined && !isGone && !daemon.hasJail(jail))
         throw new Refusal(404, daemon.noSuchJail(jail));
-      const targets = field(body, "all") === true ? "all" : targetsOf(field(body, "targets"));
+      const targets =
+        field(body, "all") === true ? "all" : targetsOf(field(body, "targets"), daemon.core.state);
       return { json: await daemon.unban(targets, jail) };
     },
   },
@@ -206,7 +218,7 @@ export const banned: Command = {
       const targets = field(body, "targets");
       return targets === undefined
         ? { stream: everyBan(daemon), type: "application/json" }
-        : { json: daemon.banned(targetsOf(targets)) };
+        : { json: daemon.banned(targetsOf(targets, daemon.core.state)) };
     },
   },
 };

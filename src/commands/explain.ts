@@ -46,7 +46,7 @@ Exit code 1: it is not banned; of several, one is not (with --json one object af
   },
   routes: {
     "GET /explain": async ({ query }, daemon) => {
-      const [target] = targetsOf([query.target ?? ""]);
+      const [target] = targetsOf([query.target ?? ""], daemon.core.state);
       if (target === undefined) throw new Error("unreachable: targetsOf returns one target for one text");
       return { json: await daemon.explain(target) };
     },

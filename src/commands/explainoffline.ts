@@ -8,20 +8,22 @@ import type { Time } from "../core/domain.ts";
 import { covering } from "../core/state.ts";
 import { visible } from "../core/text.ts";
 import { loadJournal } from "../journal/load.ts";
+import { bannedId } from "./ban.ts";
 import type { Call } from "./index.ts";
 
 const clock = (time: Time): string => `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
 /** Text for people; undefined where there is nothing to say, or no right to read it. */
 export function explainOffline(call: Call, word: string): string | undefined {
-  const target = parseTarget(word);
   const loaded = loadConfig({
     system: call.system,
     ...(call.config === undefined ? {} : { path: call.config }),
   });
-  if (target === undefined || !loaded.ok) return undefined;
+  if (!loaded.ok) return undefined;
   try {
     const { state } = loadJournal(call.system.files, join(loaded.value.daemon.statedir, "journal"));
+    const target = parseTarget(word) ?? bannedId(word, state);
+    if (target === undefined) return undefined;
     const now = call.system.clock.now();
     // Also of jails that are gone from the configuration: their bans last.
     const bans = [...state.jails.keys()].flatMap((jail) => {

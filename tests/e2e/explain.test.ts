@@ -48,6 +48,13 @@ prefix = { ladder = [{ family = 4, bits = 24, members = 3 }] }
 enabled = true
 logpath = ["${log}"]
 failregex = ['^failed from (\\d+)$']
+[jails.users]
+enabled = true
+backend = "inotify"
+logpath = ["${log}.users"]
+maxretry = 1
+failregex = ['^\\S+ locked out: <F-ID>\\w+</F-ID>$']
+banaction = { name = "command", ban = ["true", "{ip}"], unban = ["true", "{ip}"] }
 `,
       "explain",
     );
@@ -57,6 +64,7 @@ failregex = ['^failed from (\\d+)$']
     lab = openLab(1);
     log = join(lab.directory, "auth.log");
     writeFileSync(log, "");
+    writeFileSync(`${log}.users`, "");
     await start();
   });
   afterAll(() => lab?.close());
@@ -111,6 +119,16 @@ failregex = ['^failed from (\\d+)$']
     expect(daemon.f2b("ban", "sshd", "203.0.114.1", "--for", "10m").stdout).toMatch(
       /^banned 203\.0\.114\.1 in sshd until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$/,
     );
+  });
+
+  test("of who is banned by another name than an address, and lets him in by it", async () => {
+    appendFileSync(`${log}.users`, `${new Date().toISOString()} locked out: mallory\n`);
+    await until("he is banned", () => daemon.f2b("status", "users").stdout.includes("mallory"));
+    expect(daemon.f2b("banned", "mallory").code).toBe(0);
+    expect(daemon.f2b("explain", "mallory").stdout).toContain("mallory is banned in users.");
+    expect(daemon.f2b("unban", "mallory")).toMatchObject({ code: 0, stdout: "unbanned mallory in users\n" });
+    expect(daemon.f2b("unban", "mallory").stderr).toContain('"mallory" is no IP address or network');
+    expect(daemon.f2b("unban", "sshd", "203.0.113.9").stderr).toContain("f2b unban 203.0.113.9 --jail sshd");
   });
 
   test("while the daemon is down, what the journal says", async () => {
