@@ -58,5 +58,9 @@ export const events: Command = {
     }
     return exits.fine;
   },
-  routes: { "GET /events": ({ signal }, daemon) => ({ stream: daemon.events.listen(signal) }) },
+  routes: {
+    "GET /events": ({ query, signal }, daemon) => ({
+      stream: daemon.events.listen(signal, query.recent === "true"),
+    }),
+  },
 };

@@ -102,7 +102,13 @@ async function follow(call: Call, state: Mutable, signal: AbortSignal, draw: () 
   const quiet = { ...call, err: () => undefined };
   while (!signal.aborted) {
     try {
-      const response = await reach(quiet, "GET", "/events", undefined, signal);
+      const response = await reach(
+        quiet,
+        "GET",
+        `/events?recent=${state.events.length === 0}`,
+        undefined,
+        signal,
+      );
       let rest = "";
       const decoder = new TextDecoder();
       for await (const chunk of response?.body ?? []) {
@@ -119,7 +125,8 @@ async function follow(call: Call, state: Mutable, signal: AbortSignal, draw: () 
 }
 
 function enter(state: Mutable, event: DaemonEvent): void {
-  const rate = state.rates.at(-1);
+  // What happened before we came is shown, not counted.
+  const rate = Date.now() - Date.parse(event.at) < 2 * refreshMs ? state.rates.at(-1) : undefined;
   if (rate !== undefined && event.kind === "failure") rate.failures++;
   if (rate !== undefined && event.kind === "ban") rate.bans++;
   if (state.paused) return;

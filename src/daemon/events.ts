@@ -11,25 +11,32 @@ export interface DaemonEvent {
 }
 
 const queueLimit = 10_000;
+/** So many of the last events are shown to who comes later; failures are too many for that. */
+const recentLimit = 50;
 
 export interface Events {
   readonly listening: boolean;
   tell(event: DaemonEvent): void;
-  /** One JSON object a line, from now on, until the signal aborts. */
-  listen(signal: AbortSignal): AsyncIterable<string>;
+  /** One JSON object a line, from now on, until the signal aborts; with `recent` the last ones before, failures left out. */
+  listen(signal: AbortSignal, recent?: boolean): AsyncIterable<string>;
 }
 
 export function createEvents(): Events {
   const listeners = new Set<(event: DaemonEvent) => void>();
+  const last: DaemonEvent[] = [];
   return {
     get listening() {
       return listeners.size > 0;
     },
     tell(event) {
+      if (event.kind !== "failure") {
+        last.push(event);
+        if (last.length > recentLimit) last.shift();
+      }
       for (const listener of listeners) listener(event);
     },
-    async *listen(signal) {
-      const queue: DaemonEvent[] = [];
+    async *listen(signal, recent = false) {
+      const queue: DaemonEvent[] = recent ? [...last] : [];
       let lost = 0;
       let wake: (() => void) | undefined;
       const listener = (event: DaemonEvent): void => {

@@ -323,7 +323,6 @@ export function createPipeline(core: Core): Pipeline {
       why: reason,
     });
     core.told({ kind: "ban", at: ban.since, ban });
-    if (!events.listening) return;
     events.tell({
       at: new Date(ban.since).toISOString(),
       kind: "ban",
