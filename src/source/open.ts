@@ -11,7 +11,10 @@ export type Opened =
   | { readonly kind: "absent" }
   | { readonly kind: "refused"; readonly why: string };
 
-export function openLog(system: System, path: string): Opened {
+/** A rotation between the look and the open is no attack, and over at the next look. */
+const mostLooks = 3;
+
+export function openLog(system: System, path: string, looks = 1): Opened {
   const { files } = system;
   try {
     const way = follow(system, resolve(path));
@@ -23,10 +26,13 @@ export function openLog(system: System, path: string): Opened {
     const fd = files.open(way.real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     // Between the look and the open something else may have been put there.
     const stat = files.fstat(fd);
-    const why = swapped(system, fd, way.real) ?? refusal(system, path, way, stat);
+    const other = swapped(system, fd, way.real);
+    const why = other ?? refusal(system, path, way, stat);
     if (why === undefined) return { kind: "open", fd, stat, real: way.real };
     files.close(fd);
-    return { kind: "refused", why };
+    return other !== undefined && looks < mostLooks
+      ? openLog(system, path, looks + 1)
+      : { kind: "refused", why };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return { kind: "absent" };
