@@ -9,8 +9,9 @@ import { libc } from "./libc.ts";
 /** madvise(2): do not expect access in the near future; clean pages of a file are dropped from the resident set. */
 const MADV_DONTNEED = 4;
 
-/** Collects garbage and lets go of the program's text and constants. Does nothing where libc cannot be called. */
+/** Lets go of garbage, of compiled code that runs seldom, and of the program's text and constants. Does nothing where libc cannot be called. */
 export function trimMemory(system: System): void {
+  Bun.shrink();
   Bun.gc(true);
   const c = libc();
   if (c === undefined) return;
