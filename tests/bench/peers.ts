@@ -25,7 +25,8 @@ export async function startFail2ban(
   log: string,
   settings: { readonly maxretry: number; readonly action: string; readonly findtime?: string },
 ): Promise<Peer> {
-  const directory = join(lab.directory, "fail2ban");
+  // One each: what was killed leaves its socket and its pid file behind.
+  const directory = join(lab.directory, `fail2ban-${crypto.randomUUID()}`);
   mkdirSync(directory, { recursive: true });
   for (const part of ["filter.d", "action.d", "paths-common.conf", "paths-debian.conf"]) {
     if (existsSync(`/etc/fail2ban/${part}`)) lab.server.run(["cp", "-r", `/etc/fail2ban/${part}`, directory]);
