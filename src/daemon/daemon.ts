@@ -13,7 +13,7 @@ import { openJournal } from "../journal/journal.ts";
 import type { System } from "../system/index.ts";
 import type { LogWriter } from "../system/log.ts";
 import { notifyReady, type ServiceNotifier } from "../system/notify-socket.ts";
-import { trimMemory } from "../system/trim.ts";
+import { dropProgram, trimHeap } from "../system/trim.ts";
 import { makeWay, openControl } from "./control.ts";
 import type { Core } from "./core.ts";
 import { createEnforcer } from "./enforcer.ts";
@@ -84,7 +84,7 @@ export interface DaemonOptions {
 
 const watchMs = 1000;
 /** Memory that a start resp. a storm needed is given back once it has been quiet for so long. */
-const trimMs = { start: 1500, storm: 10_000 };
+const trimMs = { start: 1000, storm: 10_000 };
 const machineMs = 5000;
 const sayAgainMs = 3600_000;
 
@@ -439,17 +439,24 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const begun = system.clock.monotonic();
   let lastCheckpoint = system.clock.monotonic();
   let lastLook = Number.NEGATIVE_INFINITY;
-  let trimmed = false;
+  let trimmed: "nothing" | "heap" | "all" = "nothing";
   function tick(): void {
     if (!ticking) return;
     const at = system.clock.monotonic();
     clock.check();
     ready.watchdog();
     const quietMs = at - pipeline.lastTaken();
-    if (quietMs < trimMs.start) trimmed = false;
-    else if (!trimmed && at - begun >= trimMs.start && (quietMs >= trimMs.storm || quietMs > at - begun)) {
-      trimmed = true;
-      trimMemory(system);
+    if (trimmed === "heap") {
+      trimmed = "all";
+      dropProgram(system);
+    } else if (quietMs < trimMs.start) trimmed = "nothing";
+    else if (
+      trimmed === "nothing" &&
+      at - begun >= trimMs.start &&
+      (quietMs >= trimMs.storm || quietMs > at - begun)
+    ) {
+      trimmed = "heap";
+      trimHeap();
     }
     if (at - lastLook >= machineMs) {
       lastLook = at;

@@ -9,14 +9,22 @@ import { libc } from "./libc.ts";
 /** madvise(2): do not expect access in the near future; clean pages of a file are dropped from the resident set. */
 const MADV_DONTNEED = 4;
 
-/** Lets go of garbage, of compiled code that runs seldom, and of the program's text and constants. Does nothing where libc cannot be called. */
-export function trimMemory(system: System): void {
+/** Lets go of garbage, and of compiled code that runs seldom once the engine has nothing to do. */
+export function trimHeap(): void {
   Bun.shrink();
   Bun.gc(true);
+}
+
+/** Lets go of the program's text and constants; some time after `trimHeap`, which runs through much of it. Does nothing where libc cannot be called. */
+export function dropProgram(system: System): void {
   const c = libc();
   if (c === undefined) return;
-  for (const { start, length } of programMappings(system)) c.madvise(start as Pointer, length, MADV_DONTNEED);
+  // They stay where they are, and reading smaps costs more than all the rest.
+  known ??= programMappings(system);
+  for (const { start, length } of known) c.madvise(start as Pointer, length, MADV_DONTNEED);
 }
+
+let known: readonly Mapping[] | undefined;
 
 interface Mapping {
   readonly start: number;

@@ -295,6 +295,14 @@ export async function* memory(lab: Lab): AsyncGenerator<Result> {
   const daemon = await startDaemon(lab, jail(lab, log));
   await Bun.sleep(3000);
   const idle = residentMb(daemon.pid());
+  await Bun.sleep(20_000);
+  const later = residentMb(daemon.pid());
+  yield {
+    what: "f2b: memory, idle for a while",
+    value: later,
+    unit: "MB",
+    how: "VmRSS after 23 s",
+  };
   yield {
     what: "f2b: memory, idle",
     value: idle,
