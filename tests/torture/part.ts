@@ -1,4 +1,4 @@
-// What a part of the torture is: it tries one of the promises (see PROMISES.md) so many times and tells what went wrong. Parts measure
+// What a part of the torture is: it tries one of the promises (README, "Promises") so many times and tells what went wrong. Parts measure
 // and compare, they assert nothing: an empty `wrong` is the whole success, and the table of main.ts shows every row.
 
 export interface Row {
