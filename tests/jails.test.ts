@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { effectiveFilter, modesOf, parseJailFile } from "../src/config/jailfile.ts";
-import { jailTable } from "../src/config/schema.ts";
+import { checkTable, jailKeys } from "../src/config/schema.ts";
 import { checkSamples } from "../src/core/sample.ts";
 
 const directory = join(import.meta.dir, "../jails");
@@ -28,7 +28,7 @@ describe.each(names)("the jail file %s", (name) => {
     const problems: string[] = [];
     if (file.summary === name || file.summary.length < 10) problems.push("the summary says nothing");
     if (file.doc.length === 0) problems.push("no source of the format is named (doc)");
-    const settings = jailTable.safeParse(file.settings);
+    const settings = checkTable(jailKeys, file.settings);
     if (!settings.success)
       problems.push(...settings.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
     if (

@@ -156,7 +156,7 @@ export interface Found {
 }
 
 /** Every banaction, by the name one writes in `banaction = "…"`. Adding one: its file and one line here. */
-export const banactions: Readonly<Record<string, BanAction>> = lazily<BanAction>({
+export const banactions: Readonly<Record<string, BanAction>> = lazily({
   nftables: () => (require("./nftables.ts") as typeof import("./nftables.ts")).nftables,
   iptables: () => (require("./iptables.ts") as typeof import("./iptables.ts")).iptables,
   ufw: () => (require("./ufw.ts") as typeof import("./ufw.ts")).ufw,

@@ -1,14 +1,20 @@
 // [daemon], [report] and [metrics] with their defaults filled in.
 
 import type { Schedule } from "../core/schedule.ts";
-import { daemonTable, metricsTable, reportTable } from "./schema.ts";
+import { checkTable, daemonKeys, type Keys, metricsKeys, reportKeys, type Values } from "./schema.ts";
 import type { DaemonSettings, LogTarget, MetricsSettings, ReportSettings } from "./types.ts";
 
 const day = 86_400;
 
+function judged<K extends Keys>(keys: K, raw: unknown): Values<K> {
+  const checked = checkTable(keys, raw ?? {});
+  if (!checked.success) throw checked.error;
+  return checked.data;
+}
+
 /** Takes a table that has been judged file by file. */
 export function daemonSettings(raw: unknown): DaemonSettings {
-  const table = daemonTable.parse(raw ?? {});
+  const table = judged(daemonKeys, raw);
   return {
     socket: table.socket ?? "/run/f2b/f2b.sock",
     socketgroup: table.socketgroup,
@@ -34,7 +40,7 @@ const logTarget = (text: string): LogTarget =>
 
 /** Undefined without a schedule. `all` are the names of [notify.NAME]. */
 export function reportSettings(raw: unknown, all: readonly string[]): ReportSettings | undefined {
-  const table = reportTable.parse(raw ?? {});
+  const table = judged(reportKeys, raw);
   if (table.schedule === undefined) return undefined;
   return {
     schedule: table.schedule,
@@ -49,5 +55,5 @@ function lengthOf(schedule: Schedule): number {
 }
 
 export function metricsSettings(raw: unknown): MetricsSettings {
-  return { listen: metricsTable.parse(raw ?? {}).listen };
+  return { listen: judged(metricsKeys, raw).listen };
 }

@@ -12,7 +12,7 @@ import type { Path } from "./locate.ts";
 import { emptyMerge, isTable, type Merged, mergeLayer, whereWritten } from "./merge.ts";
 import { type Layer, parseToml, readText, type Source, tomlFiles } from "./read.ts";
 import { createResolver, type JailFault, type Resolver } from "./resolve.ts";
-import { daemonTable, fileTable } from "./schema.ts";
+import { checkTable, daemonKeys, fileTable } from "./schema.ts";
 import { learnServices } from "./services.ts";
 import type { BrokenJail, Config, EnrichmentSettings, NotifyRule } from "./types.ts";
 
@@ -163,7 +163,7 @@ function judgeParts(source: Source, saved: boolean): Judged {
     const at = placeOf(source.file, source.text, [table, "__proto__"], "key");
     return { faults: [{ what: '"__proto__" cannot be a name', at }], layer: undefined, pruned: [] };
   }
-  const checked = fileTable.safeParse(data.value, { reportInput: true });
+  const checked = fileTable(data.value).safeParse(data.value, { reportInput: true });
   if (checked.success) return { faults: [], layer, pruned: [] };
   const at = (path: Path, which: "key" | "value") => placeOf(source.file, source.text, path, which);
   const faults = sortFaults(faultsOf(checked.error.issues, at));
@@ -190,7 +190,7 @@ export const savedName = "settings.toml";
 
 function savedPath(layers: readonly Layer[]): string {
   const daemon = Object.assign({}, ...layers.map((layer) => layer.data.daemon));
-  return join(daemonSettings(daemonTable.safeParse(daemon).data ?? {}).statedir, savedName);
+  return join(daemonSettings(checkTable(daemonKeys, daemon).data ?? {}).statedir, savedName);
 }
 
 /** A saved file that cannot be used is left out with a warning: it must never keep the daemon from starting. */

@@ -277,7 +277,7 @@ function commented(keys: Keys): string {
 
 /** JSON Schema (2020-12) of the whole file, for editors that check TOML against one. */
 export function jsonSchema(): unknown {
-  const schema = toJson(fileTable) as {
+  const schema = toJson(fileTable()) as {
     properties: Record<string, unknown>;
   };
   const rules = toJson(notifyRules) as { properties: object };

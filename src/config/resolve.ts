@@ -18,7 +18,7 @@ import {
   whereWritten,
 } from "./merge.ts";
 import type { Source } from "./read.ts";
-import { type JailSettings, jailName, jailTable } from "./schema.ts";
+import { checkTable, type JailSettings, jailKeys, jailName } from "./schema.ts";
 import type { Origin } from "./types.ts";
 
 /** "wrong" is a mistake in a file of the configuration, "broken" one that concerns this jail alone. */
@@ -118,7 +118,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     };
 
     const raw = all.tree.jails;
-    const checked = jailTable.safeParse(isTable(raw) ? (raw[name] ?? {}) : {}, { reportInput: true });
+    const checked = checkTable(jailKeys, isTable(raw) ? (raw[name] ?? {}) : {});
     if (!checked.success) {
       found(
         "wrong",

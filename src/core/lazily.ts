@@ -1,21 +1,35 @@
-// A registry whose members are loaded when they are first looked at: most runs use one firewall and no messenger, and building the
-// schemas of thirty others would cost each start some thirty milliseconds and as many megabytes.
+// Tables whose members are made when they are first looked at: most runs use one firewall, no messenger and a handful of settings,
+// and building the schemas of all the others would cost each start some thirty milliseconds and as many megabytes.
 
-/** An object with the keys of `loaders`; a member is loaded once, at its first look. Keys can be listed without loading any. */
-export function lazily<Member>(
-  loaders: Readonly<Record<string, () => Member>>,
-): Readonly<Record<string, Member>> {
-  const members: Record<string, Member> = {};
+type Loaders = Readonly<Record<string, () => unknown>>;
+export type Made<All extends Loaders> = { readonly [Key in keyof All]: ReturnType<All[Key]> };
+
+/** An object with the keys of `loaders`; a member is made once, at its first look. Keys can be listed without making any. */
+export function lazily<All extends Loaders>(loaders: All): Made<All> {
+  const members = {};
   for (const [name, load] of Object.entries(loaders)) {
+    let made = false;
+    let member: unknown;
     Object.defineProperty(members, name, {
       enumerable: true,
       configurable: true,
       get() {
-        const member = load();
-        Object.defineProperty(members, name, { enumerable: true, value: member });
+        if (!made) member = load();
+        made = true;
         return member;
       },
     });
   }
-  return members;
+  return members as Made<All>;
+}
+
+/** Both tables as one, without making a member of either. */
+export function joined<A extends object, B extends object>(first: A, second: B): A & B {
+  return Object.defineProperties(
+    {},
+    {
+      ...Object.getOwnPropertyDescriptors(first),
+      ...Object.getOwnPropertyDescriptors(second),
+    },
+  ) as A & B;
 }

@@ -82,7 +82,7 @@ function wrongFile(fault: Fault): Fault {
     /^there is no (key|table) "([\w-]+)"(?: in a jail file)?$/.exec(fault.what) ?? [];
   if (kind === "table" && ["filter", "sample", "summary", "needs", "doc"].includes(key))
     return { ...fault, fix: `${key} belongs in a jail file: write it to jails/NAME.toml beside f2b.toml` };
-  if (kind === "key" && Object.keys(fileTable.shape).includes(key))
+  if (kind === "key" && Object.keys(fileTable({}).shape).includes(key))
     return { ...fault, fix: `[${key}] belongs in f2b.toml or conf.d/*.toml` };
   return fault;
 }

@@ -83,7 +83,7 @@ export interface Notifier<Options = unknown> {
 }
 
 /** Every notifier, by the `type` one writes in `[notify.NAME]`. Adding one: its file and one line here. */
-export const notifiers: Readonly<Record<string, Notifier>> = lazily<Notifier>({
+export const notifiers: Readonly<Record<string, Notifier>> = lazily({
   mail: () => (require("./mail.ts") as typeof import("./mail.ts")).mail,
   webhook: () => (require("./webhook.ts") as typeof import("./webhook.ts")).webhook,
   slack: () => (require("./slack.ts") as typeof import("./slack.ts")).slack,
