@@ -3,7 +3,7 @@
 
 import { dirname, join } from "node:path";
 import type { Fault, Jail, Result } from "../core/domain.ts";
-import { enrichOptions } from "../notify/enrich.ts";
+import { enrichOptions, noEnrichment } from "../notify/enrichoptions.ts";
 import { parseNotify } from "../notify/rules.ts";
 import type { System } from "../system/index.ts";
 import { daemonSettings, metricsSettings, reportSettings } from "./daemon.ts";
@@ -99,7 +99,9 @@ export function loadConfig(options: LoadOptions): Result<Config> {
   const at = placeIn(merged);
 
   const notify = notifyRules(merged, at, faults);
-  const enrichment = enrichOptions.safeParse(merged.tree.enrichment ?? {});
+  const { enrichment: table } = merged.tree;
+  const enrichment =
+    table === undefined ? { success: true as const, data: noEnrichment } : enrichOptions().safeParse(table);
   if (!enrichment.success) faults.push(...faultsOf(enrichment.error.issues, at, ["enrichment"]));
   const daemon = daemonSettings(merged.tree.daemon);
   const report = reportSettings(merged.tree.report, Object.keys(notify));

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { banactions } from "../banaction/index.ts";
-import { enrichOptions } from "../notify/enrich.ts";
+import { enrichOptions } from "../notify/enrichoptions.ts";
 import { notifiers } from "../notify/index.ts";
 import { notifyRules } from "../notify/rules.ts";
 import {
@@ -83,7 +83,7 @@ export function tables(): readonly Table[] {
     {
       header: "[notify.NAME]",
       about: "Who is told, when and how often; the keys common to all types.",
-      keys: { type: z.enum(Object.keys(notifiers)).describe("How they are told."), ...notifyRules.shape },
+      keys: { type: z.enum(Object.keys(notifiers)).describe("How they are told."), ...notifyRules().shape },
     },
     ...Object.values(notifiers).map((one) => ({
       header: `[notify.NAME] with type = "${one.name}"`,
@@ -93,7 +93,7 @@ export function tables(): readonly Table[] {
     {
       header: "[enrichment]",
       about: "What is found out about a banned address for messages.",
-      keys: enrichOptions.shape,
+      keys: enrichOptions().shape,
     },
     { header: "[report]", about: "Reports that the daemon sends by itself.", keys: reportKeys },
     { header: "[metrics]", about: "Numbers for Prometheus.", keys: metricsKeys },
@@ -280,7 +280,7 @@ export function jsonSchema(): unknown {
   const schema = toJson(fileTable()) as {
     properties: Record<string, unknown>;
   };
-  const rules = toJson(notifyRules) as { properties: object };
+  const rules = toJson(notifyRules()) as { properties: object };
   return {
     ...schema,
     $id: "f2b.schema.json",
@@ -305,7 +305,7 @@ export function jsonSchema(): unknown {
           }),
         },
       },
-      enrichment: toJson(enrichOptions),
+      enrichment: toJson(enrichOptions()),
     },
   };
 }

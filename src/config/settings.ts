@@ -19,7 +19,8 @@ import { bantimeKeys } from "./values.ts";
 
 interface Setting<T = unknown> {
   readonly kind: "flag" | "number" | "text" | "list" | "words";
-  readonly schema: z.ZodType<T>;
+  /** Made when the first value is judged. */
+  readonly schema: () => z.ZodType<T>;
   /** As TOML holds it; undefined: not set. */
   get(jail: Jail): unknown;
   set(jail: Jail, value: T): Jail;
@@ -28,7 +29,7 @@ interface Setting<T = unknown> {
 /** One setting, its value's type seen by `set` only. */
 const setting = <S extends z.ZodType>(
   kind: Setting["kind"],
-  schema: S,
+  schema: () => S,
   get: (jail: Jail) => unknown,
   set: (jail: Jail, value: z.output<S>) => Jail,
 ): Setting => ({ kind, schema, get, set: (jail, value) => set(jail, value as z.output<S>) });
@@ -38,10 +39,15 @@ const bantime = <K extends keyof typeof bantimeKeys>(
   key: K,
   get: (jail: Jail) => unknown,
 ): Setting =>
-  setting(kind, bantimeKeys[key], get, (jail, value) => ({
-    ...jail,
-    bantime: { ...jail.bantime, [key]: value },
-  }));
+  setting(
+    kind,
+    () => bantimeKeys[key],
+    get,
+    (jail, value) => ({
+      ...jail,
+      bantime: { ...jail.bantime, [key]: value },
+    }),
+  );
 
 /** Expressions of one's own are proven or watched, so the filter is no longer the shipped one. */
 const filter = (
@@ -50,7 +56,7 @@ const filter = (
 ): Setting =>
   setting(
     kind,
-    jailKeys[key] as z.ZodType<Filter[typeof key]>,
+    () => jailKeys[key] as z.ZodType<Filter[typeof key]>,
     (jail) => jail.filter[key],
     (jail, value) => ({
       ...jail,
@@ -62,12 +68,18 @@ const plain = <K extends keyof typeof jailKeys & keyof Jail>(
   kind: Setting["kind"],
   key: K,
   get: (jail: Jail) => unknown = (jail) => jail[key],
-): Setting => setting(kind, jailKeys[key], get, (jail, value) => ({ ...jail, [key]: value }));
+): Setting =>
+  setting(
+    kind,
+    () => jailKeys[key],
+    get,
+    (jail, value) => ({ ...jail, [key]: value }),
+  );
 
 const ignore = (kind: Setting["kind"], key: "ignoreip" | "ignoreself" | "ignorecommand"): Setting =>
   setting(
     kind,
-    jailKeys[key],
+    () => jailKeys[key],
     (jail) => jail.ignore[key],
     (jail, value) => ({
       ...jail,
@@ -81,7 +93,7 @@ const ignore = (kind: Setting["kind"], key: "ignoreip" | "ignoreself" | "ignorec
 const prefix = (key: "count4" | "count6"): Setting =>
   setting(
     "number",
-    prefixKeys[key],
+    () => prefixKeys[key],
     (jail) => jail.prefix[key],
     (jail, value) => ({
       ...jail,
@@ -106,7 +118,7 @@ const settings: Readonly<Record<string, Setting>> = {
   ignorecommand: ignore("list", "ignorecommand"),
   ignorecache: setting(
     "flag",
-    jailKeys.ignorecache,
+    () => jailKeys.ignorecache,
     (jail) => jail.ignore.ignorecache !== undefined,
     (jail, value) => ({ ...jail, ignore: { ...jail.ignore, ignorecache: ignorecacheOf(value) } }),
   ),
@@ -125,7 +137,7 @@ const settings: Readonly<Record<string, Setting>> = {
   protocol: plain("words", "protocol"),
   banaction: setting(
     "words",
-    z.array(z.string()).min(1),
+    () => z.array(z.string()).min(1),
     (jail) => jail.banaction.map((use) => use.name),
     (jail, value) => ({
       ...jail,
@@ -140,7 +152,7 @@ const settings: Readonly<Record<string, Setting>> = {
   "prefix.count6": prefix("count6"),
   campaign: setting(
     "flag",
-    jailKeys.campaign,
+    () => jailKeys.campaign,
     (jail) => jail.campaign !== undefined,
     (jail, value) => ({
       ...jail,
@@ -150,13 +162,13 @@ const settings: Readonly<Record<string, Setting>> = {
   onremove: plain("text", "onremove"),
   accept_forgeable: setting(
     "flag",
-    jailKeys.accept_forgeable,
+    () => jailKeys.accept_forgeable,
     (jail) => jail.acceptForgeable,
     (jail, value) => ({ ...jail, acceptForgeable: value }),
   ),
   accept_spoofable: setting(
     "flag",
-    jailKeys.accept_spoofable,
+    () => jailKeys.accept_spoofable,
     (jail) => jail.acceptSpoofable,
     (jail, value) => ({ ...jail, acceptSpoofable: value }),
   ),
@@ -277,7 +289,7 @@ function single(kind: Setting["kind"], text: string): unknown {
 }
 
 function judgeValue(key: string, setting: Setting, value: unknown): Result<unknown> {
-  const checked = setting.schema.safeParse(value, { reportInput: true });
+  const checked = setting.schema().safeParse(value, { reportInput: true });
   if (!checked.success) {
     const faults = faultsOf(checked.error.issues, () => ({ file: "", line: 1, column: 1 }), [key]);
     return { ok: false, faults: faults.map(({ at: _, ...fault }) => fault) };

@@ -2,7 +2,7 @@
 
 import type { Fault, Jail, Place, Seconds, Span } from "../core/domain.ts";
 import type { Schedule } from "../core/schedule.ts";
-import type { EnrichOptions } from "../notify/enrich.ts";
+import type { EnrichOptions } from "../notify/enrichoptions.ts";
 import type { NotifyUse } from "../notify/rules.ts";
 import type { Level } from "../system/index.ts";
 import type { Resolver } from "./resolve.ts";
@@ -84,5 +84,5 @@ export interface MetricsSettings {
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** [enrichment], as `enrichOptions` of notify/enrich.ts makes it. */
+/** [enrichment], as `enrichOptions` of notify/enrichoptions.ts makes it. */
 export type EnrichmentSettings = EnrichOptions;

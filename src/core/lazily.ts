@@ -33,3 +33,9 @@ export function joined<A extends object, B extends object>(first: A, second: B):
     },
   ) as A & B;
 }
+
+/** A function that makes its value at the first call. */
+export function once<T>(make: () => T): () => T {
+  const only = lazily({ value: make });
+  return () => only.value;
+}

@@ -1,7 +1,7 @@
 // The configuration's [notify.NAME] and [enrichment] as the messenger wants them, at start and after each reload.
 
 import type { Config } from "../config/index.ts";
-import { createEnricher } from "../notify/enrich.ts";
+import type { Enricher } from "../notify/enrich.ts";
 import type { System } from "../system/index.ts";
 import type { Told } from "./messenger.ts";
 
@@ -14,6 +14,12 @@ export function notificationsOf(config: Config, system: System): Told {
       const own = names.get(jail) ?? [];
       return own.length === 0 ? undefined : own;
     },
-    enricher: createEnricher(config.enrichment, system),
+    ...(Object.keys(config.notify).length === 0 ? {} : { enricher: enricherOf(config, system) }),
   };
+}
+
+/** Loaded where somebody is told something: it knows of DNS, RDAP and whois, and a start without messages need not. */
+function enricherOf(config: Config, system: System): Enricher {
+  const { createEnricher } = require("../notify/enrich.ts") as typeof import("../notify/enrich.ts");
+  return createEnricher(config.enrichment, system);
 }

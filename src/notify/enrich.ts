@@ -2,40 +2,16 @@
 // asked for by a form of message; never in the way: bounded in time, in number at once and in queue, remembered for a day, and
 // whatever fails is simply absent.
 
-import { z } from "zod";
 import { parseAddress, parsePrefix } from "../core/address.ts";
 import type { Target } from "../core/domain.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
 import { visibleLine } from "../core/text.ts";
 import { freshResolver } from "../system/dns.ts";
 import type { System } from "../system/index.ts";
+import type { EnrichOptions } from "./enrichoptions.ts";
 import type { Enrichment, Want } from "./index.ts";
 import { createPlaces, type Place } from "./places.ts";
 import { abuseInWhois, askRdap, askWhois, type Registries, registries } from "./registry.ts";
-
-export const enrichOptions = z.strictObject({
-  reversedns: z
-    .boolean()
-    .default(false)
-    .describe(
-      "Ask DNS for the name of a banned address. The owner of the address chooses that name and sees the question.",
-    ),
-  rdap: z
-    .boolean()
-    .default(false)
-    .describe(
-      "Ask the address registries (RDAP, HTTPS) for network, organisation, country and abuse contact.",
-    ),
-  whois: z.boolean().default(false).describe("Ask the address registries by whois (port 43) for their text."),
-  databases: z
-    .array(z.string().startsWith("/", "must be an absolute path"))
-    .max(8)
-    .default([])
-    .describe(
-      "Files in MaxMind's format (.mmdb) for country and network; nothing leaves this host for them.",
-    ),
-});
-export type EnrichOptions = z.output<typeof enrichOptions>;
 
 export interface Enricher {
   /** What is known and wanted, after at most `budgetMs`; {} when nothing is. Never rejects. */

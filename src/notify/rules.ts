@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { Fault, Result } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
+import { once } from "../core/lazily.ts";
 import { parseDayPart, parseSchedule } from "../core/schedule.ts";
 import { suggest } from "../core/text.ts";
 import type { Event, EventKind, Notifier } from "./index.ts";
@@ -24,15 +25,16 @@ export const eventKinds = [
 /** What is told when nothing is said: bans, and whatever is broken. Reports go where [report] sends them. */
 const usual: readonly EventKind[] = ["ban", "source", "enforcement", "health", "campaign"];
 
-const rate = z.string().transform((text, context) => {
-  const found = /^\s*(\d{1,5})\s*\/\s*(.+)$/.exec(text);
-  const per = found === null ? undefined : parseDuration(found[2]!);
-  if (found === null || found[1] === "0" || per?.ok !== true || per.value === "forever" || per.value < 1) {
-    context.addIssue({ code: "custom", message: 'must be a number and a duration such as "20/1h"' });
-    return z.NEVER;
-  }
-  return { count: Number(found[1]), seconds: per.value };
-});
+const rate = () =>
+  z.string().transform((text, context) => {
+    const found = /^\s*(\d{1,5})\s*\/\s*(.+)$/.exec(text);
+    const per = found === null ? undefined : parseDuration(found[2]!);
+    if (found === null || found[1] === "0" || per?.ok !== true || per.value === "forever" || per.value < 1) {
+      context.addIssue({ code: "custom", message: 'must be a number and a duration such as "20/1h"' });
+      return z.NEVER;
+    }
+    return { count: Number(found[1]), seconds: per.value };
+  });
 
 const seconds = (least: number, most: number) =>
   z.union([z.string(), z.number()]).transform((text, context) => {
@@ -58,62 +60,66 @@ const parsed = <T>(parse: (text: string) => Result<T>) =>
   });
 
 /** The keys common to all notifications. */
-export const notifyRules = z.strictObject({
-  enabled: z.boolean().default(true).describe("Whether it is used at all."),
-  events: z
-    .array(z.enum(eventKinds))
-    .optional()
-    .describe(`What to tell: ${eventKinds.join(", ")}. By default ${usual.join(", ")}.`),
-  jails: z
-    .array(z.string().regex(/^[A-Za-z0-9_.*-]{1,64}$/, "must be a jail name, * stands for anything"))
-    .optional()
-    .describe(
-      'Only about these jails ("*" stands for anything: "apache-*"). Events of no jail are always told.',
-    ),
-  quiet: parsed(parseDayPart)
-    .optional()
-    .describe('Quiet hours, "22:00-07:00": what is not urgent waits for their end and comes as one message.'),
-  digest: parsed(parseSchedule)
-    .optional()
-    .describe(
-      'Collect what is not urgent and send it as one message: "daily 07:00", "weekly mon 07:00", "every 6h".',
-    ),
-  timezone: z
-    .string()
-    .refine((name) => {
-      try {
-        return new Intl.DateTimeFormat("en-US", { timeZone: name }).resolvedOptions().timeZone !== "";
-      } catch {
-        return false;
-      }
-    }, "must be a time zone such as Europe/Berlin")
-    .optional()
-    .describe("Time zone of quiet hours and digest; the machine's by default."),
-  group: seconds(0, 86_400)
-    .optional()
-    .describe(
-      "After a message, collect for this long before the next; doubles while it goes on. 10s for people, 0 for machines.",
-    ),
-  rate: rate
-    .optional()
-    .describe(
-      'At most so many messages in so much time, "20/1h"; beyond it events are collected. 30/1h for people, no limit for machines.',
-    ),
-  give_up: seconds(60, 30 * 86_400)
-    .optional()
-    .describe("How long to go on trying while the other side cannot be reached; 1d by default."),
-  lines: z
-    .boolean()
-    .optional()
-    .describe(
-      "Let the matched log lines through. Off unless the form chosen needs them: people type passwords where their name belongs.",
-    ),
-  hide_users: z
-    .boolean()
-    .default(false)
-    .describe("Leave out the user names that were tried, and with them the log lines."),
-});
-export type NotifyRules = z.output<typeof notifyRules>;
+export const notifyRules = once(() =>
+  z.strictObject({
+    enabled: z.boolean().default(true).describe("Whether it is used at all."),
+    events: z
+      .array(z.enum(eventKinds))
+      .optional()
+      .describe(`What to tell: ${eventKinds.join(", ")}. By default ${usual.join(", ")}.`),
+    jails: z
+      .array(z.string().regex(/^[A-Za-z0-9_.*-]{1,64}$/, "must be a jail name, * stands for anything"))
+      .optional()
+      .describe(
+        'Only about these jails ("*" stands for anything: "apache-*"). Events of no jail are always told.',
+      ),
+    quiet: parsed(parseDayPart)
+      .optional()
+      .describe(
+        'Quiet hours, "22:00-07:00": what is not urgent waits for their end and comes as one message.',
+      ),
+    digest: parsed(parseSchedule)
+      .optional()
+      .describe(
+        'Collect what is not urgent and send it as one message: "daily 07:00", "weekly mon 07:00", "every 6h".',
+      ),
+    timezone: z
+      .string()
+      .refine((name) => {
+        try {
+          return new Intl.DateTimeFormat("en-US", { timeZone: name }).resolvedOptions().timeZone !== "";
+        } catch {
+          return false;
+        }
+      }, "must be a time zone such as Europe/Berlin")
+      .optional()
+      .describe("Time zone of quiet hours and digest; the machine's by default."),
+    group: seconds(0, 86_400)
+      .optional()
+      .describe(
+        "After a message, collect for this long before the next; doubles while it goes on. 10s for people, 0 for machines.",
+      ),
+    rate: rate()
+      .optional()
+      .describe(
+        'At most so many messages in so much time, "20/1h"; beyond it events are collected. 30/1h for people, no limit for machines.',
+      ),
+    give_up: seconds(60, 30 * 86_400)
+      .optional()
+      .describe("How long to go on trying while the other side cannot be reached; 1d by default."),
+    lines: z
+      .boolean()
+      .optional()
+      .describe(
+        "Let the matched log lines through. Off unless the form chosen needs them: people type passwords where their name belongs.",
+      ),
+    hide_users: z
+      .boolean()
+      .default(false)
+      .describe("Leave out the user names that were tried, and with them the log lines."),
+  }),
+);
+export type NotifyRules = z.output<ReturnType<typeof notifyRules>>;
 
 /** One `[notify.NAME]`, checked: what createMessenger takes. */
 export interface NotifyUse {
@@ -154,10 +160,10 @@ export function parseNotify(
       ],
     };
   }
-  const isRule = (key: string): boolean => Object.hasOwn(notifyRules.shape, key);
+  const isRule = (key: string): boolean => Object.hasOwn(notifyRules().shape, key);
   const of = (want: boolean) =>
     Object.fromEntries(Object.entries(rest).filter(([key]) => isRule(key) === want));
-  const rules = notifyRules.safeParse(of(true));
+  const rules = notifyRules().safeParse(of(true));
   const options = known[type]!.options.safeParse(of(false));
   const faults = [...(rules.error?.issues ?? []), ...(options.error?.issues ?? [])].flatMap((issue) =>
     faultsOf(name, type, issue, known),
@@ -176,7 +182,7 @@ function faultsOf(
   const path = issue.path.filter((step) => typeof step !== "symbol");
   if (issue.code === "unrecognized_keys") {
     const shape = (known[type]!.options as { shape?: Record<string, unknown> }).shape ?? {};
-    const keys = ["type", ...Object.keys(shape), ...Object.keys(notifyRules.shape)];
+    const keys = ["type", ...Object.keys(shape), ...Object.keys(notifyRules().shape)];
     return issue.keys.map((key) => {
       const near = suggest(key, keys);
       return {

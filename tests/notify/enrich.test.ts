@@ -3,7 +3,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createEnricher, enrichOptions, type Oracles } from "../../src/notify/enrich.ts";
+import { createEnricher, type Oracles } from "../../src/notify/enrich.ts";
+import { enrichOptions, noEnrichment } from "../../src/notify/enrichoptions.ts";
 import { createPlaces } from "../../src/notify/places.ts";
 import { abuseInWhois, askRdap, askWhois, cleanWhois, type Registries } from "../../src/notify/registry.ts";
 import { endless, type HttpServer, startHttp, status } from "./http-server.ts";
@@ -77,7 +78,7 @@ const oracles = (more: Partial<Oracles> = {}): Oracles => ({
 });
 const { system } = testSystem();
 const enricher = (raw: Record<string, unknown>, more: Partial<Oracles> = {}) =>
-  createEnricher(enrichOptions.parse(raw), system, oracles(more));
+  createEnricher(enrichOptions().parse(raw), system, oracles(more));
 const target = ban("192.0.2.1").ban.target;
 
 describe("RDAP", () => {
@@ -249,6 +250,10 @@ describe("country files", () => {
   });
 });
 
+test("without [enrichment] the defaults hold", () => {
+  expect(enrichOptions().parse({})).toEqual(noEnrichment);
+});
+
 describe("the enricher", () => {
   test("asks nobody unless it is configured or wanted", async () => {
     expect(await enricher({}).look(target, [])).toEqual({});
@@ -271,7 +276,7 @@ describe("the enricher", () => {
   test("never asks about inner addresses", async () => {
     let asked = 0;
     const { isInner: _, ...rest } = oracles();
-    const one = createEnricher(enrichOptions.parse({ reversedns: true, rdap: true, whois: true }), system);
+    const one = createEnricher(enrichOptions().parse({ reversedns: true, rdap: true, whois: true }), system);
     for (const address of [
       "10.1.2.3",
       "192.168.1.1",
@@ -308,7 +313,11 @@ describe("the enricher", () => {
       most = Math.max(most, open);
       return new Promise(() => undefined);
     };
-    const one = createEnricher(enrichOptions.parse({ reversedns: true }), system, oracles({ names: never }));
+    const one = createEnricher(
+      enrichOptions().parse({ reversedns: true }),
+      system,
+      oracles({ names: never }),
+    );
     let back = 0;
     for (let i = 0; i < 12; i++)
       void one.look(ban(`192.0.2.${i}`).ban.target, []).then((found) => {
