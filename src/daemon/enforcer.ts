@@ -114,7 +114,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
   /** Jails that are gone from the configuration while their bans last. */
   const lingering = new Set<JailName>();
   /** What the daemon before this one had made and has not been looked at yet. */
-  let inherited: readonly EnforcedJail[] = options.places?.read() ?? [];
+  let inherited: readonly EnforcedJail[] = [];
+  let unread = options.places !== undefined;
   const noted = new Map<JailName, EnforcedJail>();
   let jotting = false;
   let tried = false;
@@ -219,6 +220,8 @@ export function createEnforcer(options: EnforcerOptions): Enforcer {
     jotting = true;
     queueMicrotask(() => {
       jotting = false;
+      if (unread) inherited = [...(options.places?.read([...noted.values()]) ?? []), ...inherited];
+      unread = false;
       options.places?.write([...noted.values(), ...inherited]);
     });
   }

@@ -5,28 +5,42 @@
 import { z } from "zod";
 import { type BanAction, banactions } from "../banaction/index.ts";
 import type { JailName } from "../core/domain.ts";
+import { once } from "../core/lazily.ts";
 import type { System } from "../system/index.ts";
 import type { EnforcedJail } from "./enforcer.ts";
 
 export interface PlaceBook {
-  /** What the daemon before this one had made; what cannot be understood is left out. */
-  read(): readonly EnforcedJail[];
+  /**
+   * What the daemon before this one had made, but for what is made again in the same way (`current`); what cannot be understood is left out.
+   */
+  read(current?: readonly EnforcedJail[]): readonly EnforcedJail[];
   write(jails: readonly EnforcedJail[]): void;
 }
 
-const port = z.int().min(0).max(65_535);
-const entry = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9_.-]{1,64}$/)
-    .transform((text) => text as JailName),
-  port: z.union([z.literal("all"), z.array(z.strictObject({ from: port, to: port }))]),
-  protocol: z.array(z.enum(["tcp", "udp", "sctp", "dccp", "icmp", "all"])),
-  chain: z.array(z.string().regex(/^[A-Za-z0-9_.-]{1,28}$/)),
-  blocktype: z.string(),
-  banaction: z.array(z.strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()) })),
+/** Made where something is found that this daemon does not make itself: building it takes milliseconds of a start. */
+const entry = once(() => {
+  const port = z.int().min(0).max(65_535);
+  return z.strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+      .transform((text) => text as JailName),
+    port: z.union([z.literal("all"), z.array(z.strictObject({ from: port, to: port }))]),
+    protocol: z.array(z.enum(["tcp", "udp", "sctp", "dccp", "icmp", "all"])),
+    chain: z.array(z.string().regex(/^[A-Za-z0-9_.-]{1,28}$/)),
+    blocktype: z.string(),
+    banaction: z.array(z.strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()) })),
+  });
 });
-const file = z.object({ v: z.literal(1), jails: z.array(z.unknown()) });
+
+const noteOf = ({ name, port, protocol, chain, blocktype, banaction }: EnforcedJail) => ({
+  name,
+  port,
+  protocol,
+  chain,
+  blocktype,
+  banaction,
+});
 
 /** `places.json` in the state directory, which nobody else may write to. */
 export function placeBook(
@@ -43,13 +57,17 @@ export function placeBook(
     Object.hasOwn(known, name) && known[name]?.options.safeParse(options).success === true;
 
   return {
-    read() {
+    read(current = []) {
       try {
         if (system.files.stat(path) === undefined) return [];
         const text = new TextDecoder().decode(system.files.readFile(path));
         written = text;
-        return file.parse(JSON.parse(text)).jails.flatMap((raw) => {
-          const { data } = entry.safeParse(raw);
+        const told: unknown = JSON.parse(text);
+        if (!isBook(told)) return [];
+        const again = new Set(current.map((jail) => JSON.stringify(noteOf(jail))));
+        return told.jails.flatMap((raw) => {
+          if (again.has(JSON.stringify(raw))) return [];
+          const { data } = entry().safeParse(raw);
           return data === undefined ? [] : [{ ...data, banaction: data.banaction.filter(isUsable) }];
         });
       } catch {
@@ -57,15 +75,7 @@ export function placeBook(
       }
     },
     write(jails) {
-      const wanted = jails.map(({ name, port, protocol, chain, blocktype, banaction }) => ({
-        name,
-        port,
-        protocol,
-        chain,
-        blocktype,
-        banaction,
-      }));
-      const text = `${JSON.stringify({ v: 1, jails: wanted })}\n`;
+      const text = `${JSON.stringify({ v: 1, jails: jails.map(noteOf) })}\n`;
       if (text === written) return;
       try {
         system.files.replaceFile(path, text);
@@ -81,3 +91,11 @@ export function placeBook(
     },
   };
 }
+
+const isBook = (told: unknown): told is { readonly jails: readonly unknown[] } =>
+  typeof told === "object" &&
+  told !== null &&
+  "v" in told &&
+  told.v === 1 &&
+  "jails" in told &&
+  Array.isArray(told.jails);

@@ -24,6 +24,8 @@ describe("the book of places", () => {
     expect(book.read()).toEqual([]);
     book.write([{ ...jail, ...{ summary: "more than is needed" } }]);
     expect(placeBook(system, "/state").read()).toEqual([jail]);
+    expect(placeBook(system, "/state").read([jail])).toEqual([]);
+    expect(placeBook(system, "/state").read([{ ...jail, port: "all" }])).toEqual([jail]);
   });
 
   test("writes nothing that stands there already", () => {
