@@ -11,6 +11,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import pkg from "./package.json" with { type: "json" };
+import { prepareJails } from "./src/config/prepare.ts";
 
 interface Target {
   readonly name: string;
@@ -32,6 +33,8 @@ const outdirAt = words.indexOf("--outdir");
 const outdir = outdirAt >= 0 ? (words[outdirAt + 1] ?? "dist") : join(root, "dist");
 mkdirSync(outdir, { recursive: true });
 
+const jails = JSON.stringify(prepareJails());
+
 async function build(
   outfile: string,
   target: Target | undefined,
@@ -42,7 +45,7 @@ async function build(
     minify: { syntax: true, whitespace: true, identifiers: false },
     sourcemap: "none",
     bytecode: target === undefined || target.name === "linux-x64",
-    define: { F2B_VERSION: JSON.stringify(pkg.version) },
+    define: { F2B_VERSION: JSON.stringify(pkg.version), F2B_JAILS: jails },
     compile: {
       ...(target === undefined ? {} : { target: target.bun as Bun.Build.CompileTarget }),
       ...(runtime === undefined ? {} : { executablePath: runtime }),

@@ -3,7 +3,7 @@
 import { banactions } from "../banaction/index.ts";
 import type { Fault, Filter, Jail, JailName, Place, Result, Use } from "../core/domain.ts";
 import { suggest } from "../core/text.ts";
-import { bundledFile, bundledJails } from "./bundled.ts";
+import { bundledFile, bundledJails, preparedJail } from "./bundled.ts";
 import { faultsOf, placeOf } from "./faults.ts";
 import { effectiveFilter, type JailFile, modesOf, parametersOf, parseJailFile } from "./jailfile.ts";
 import type { Path } from "./locate.ts";
@@ -71,10 +71,15 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     return text === undefined ? undefined : { file: bundledFile(name), text };
   }
 
+  function readyJail(name: string): Result<JailFile> | undefined {
+    const file = ownJails.has(name) ? undefined : preparedJail(name);
+    return file && { ok: true, value: file };
+  }
+
   function service(name: string): Result<JailFile> | undefined {
     const from = source(name);
     if (from === undefined) return undefined;
-    const known = parsed.get(name) ?? parseJailFile(name, from.text, from.file);
+    const known = parsed.get(name) ?? readyJail(name) ?? parseJailFile(name, from.text, from.file);
     parsed.set(name, known);
     return known;
   }

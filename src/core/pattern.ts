@@ -5,6 +5,7 @@
 // sets may eat a line feed, "$" is "before a line feed or the end", and its one "^" is the place where it is started.
 
 import type { Fault, Result } from "./domain.ts";
+import { knownPattern } from "./frozen.ts";
 import { leadingTexts, requiredTexts, suspiciousShape } from "./regexfacts.ts";
 import { type CharSet, type Node, parseRegex, SyntaxFault } from "./regextree.ts";
 
@@ -94,6 +95,10 @@ export function fillParameters(source: string, parameters: Readonly<Record<strin
 }
 
 export function compilePattern(source: string, options: PatternOptions = {}): Result<Pattern> {
+  if (options.proven === true && options.parameters === undefined) {
+    const ready = knownPattern(source, options.multiline === true);
+    if (ready !== undefined) return { ok: true, value: ready };
+  }
   const filled = fillParameters(source, options.parameters ?? {});
   if (!filled.ok) return filled;
   try {
