@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
 import { faultText } from "../config/faults.ts";
-import { type Config, loadConfig } from "../config/index.ts";
+import { type Config, defaultPath, loadConfig } from "../config/index.ts";
 import type { Fault, Result } from "../core/domain.ts";
+import { once } from "../core/lazily.ts";
 import { surviveBugs } from "../daemon/bugs.ts";
 import { claimFirewall } from "../daemon/claim.ts";
 import { startDaemon } from "../daemon/daemon.ts";
@@ -38,8 +39,7 @@ Signals: HUP reads the configuration again, USR1 reopens the log file, TERM stop
 async function run(call: Call): Promise<number> {
   // For files and for programs that it starts: what f2b knows is nobody else's.
   process.umask(0o077);
-  // Trying the firewalls takes as long as reading the configuration: both at once.
-  const choice = call.flags["dry-run"] === true ? undefined : chooseBanaction(call.system);
+  const choice = call.flags["dry-run"] === true ? undefined : chooserOf(call);
   const first = read(call.system, call.config);
   if (!first.ok) return complain(call, first.faults, exits.configuration);
   const config = first.value;
@@ -63,7 +63,7 @@ async function run(call: Call): Promise<number> {
     end();
   });
 
-  const { dryrun, prepare } = await chooseEnforcement(config, choice);
+  const { dryrun, prepare, lookLater } = await chooseEnforcement(config, choice);
   if (dryrun !== undefined) log.say("warning", `DRY RUN, nobody is banned: ${dryrun}`);
   const prepared = prepare(config);
   const group = groupOf(system, config);
@@ -94,6 +94,7 @@ async function run(call: Call): Promise<number> {
   });
   if (!("stopped" in started)) return complain(call, started, exits.unavailable);
   end = started.stopSoon;
+  void lookLater();
   await started.stopped;
   claim?.release();
   log.close();
@@ -138,22 +139,44 @@ interface Enforcement {
   readonly dryrun: string | undefined;
   /** Replaces "auto" by what is there, and everything by "print" in a dry run. */
   prepare(config: Config): Config;
+  /** What a start need not wait for: a later configuration may ask for "auto". */
+  lookLater(): Promise<void>;
 }
 
-/** `choice` undefined: a dry run was asked for. A configuration that names its firewalls itself need not wait for it. */
-async function chooseEnforcement(config: Config, choice: Promise<Choice> | undefined): Promise<Enforcement> {
+/**
+ * Trying the firewalls takes as long as reading the configuration: both at once, but not where the main file says itself what is
+ * wanted, which mostly is all that is asked.
+ */
+function chooserOf(call: Call): () => Promise<Choice> {
+  const chooser = once(() => chooseBanaction(call.system));
+  const path = call.config ?? defaultPath;
+  let text = "";
+  try {
+    text = Buffer.from(call.system.files.readFile(path)).toString("latin1");
+  } catch {
+    // Not there, or not to be read: whoever reads it for its own sake says so.
+  }
+  if (!/banaction\s*=/.test(text)) void chooser();
+  return chooser;
+}
+
+/** `choose` undefined: a dry run was asked for. A configuration that names its firewalls itself need not wait for it. */
+async function chooseEnforcement(
+  config: Config,
+  choose: (() => Promise<Choice>) | undefined,
+): Promise<Enforcement> {
   const asksForIt = config.jails.some(
     (jail) => jail.enabled && jail.banaction.some((use) => use.name === "auto"),
   );
-  let best: Choice | undefined;
-  const known = choice?.then((found) => {
-    best = found;
-  });
-  if (asksForIt || process.getuid?.() !== 0) await known;
+  const needed = asksForIt || process.getuid?.() !== 0;
+  let best = needed ? await choose?.() : undefined;
   const dryrun =
-    choice === undefined ? "asked for with --dry-run" : best?.name === "print" ? best.reason : undefined;
+    choose === undefined ? "asked for with --dry-run" : best?.name === "print" ? best.reason : undefined;
   return {
     dryrun,
+    async lookLater() {
+      if (!needed) best = await choose?.();
+    },
     prepare: (next) => ({
       ...next,
       jails: next.jails.map((jail) => ({

@@ -167,7 +167,7 @@ function show(call: Call, name: string): number {
   const values = settableKeys.flatMap((key) => {
     const formatted = formatSetting(jail, key);
     if (!formatted.ok) return [];
-    const origin = config.provenance[`jails.${name}.${key}`];
+    const origin = config.provenance()[`jails.${name}.${key}`];
     return [
       {
         key,

@@ -123,9 +123,7 @@ export function loadConfig(options: LoadOptions): Result<Config> {
       metrics: metricsSettings(merged.tree.metrics),
       enrichment: enrichment.data satisfies EnrichmentSettings,
       files,
-      get provenance() {
-        return resolver.provenance();
-      },
+      provenance: () => resolver.provenance(),
       warnings: sortFaults(warnings),
       resolver,
     },

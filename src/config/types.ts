@@ -20,7 +20,7 @@ export interface Config {
   /** The files read, in order; [] when there is no configuration and the embedded default holds. */
   readonly files: readonly string[];
   /** Where each effective value comes from, by dotted path ("jails.sshd.maxretry", "daemon.socket"). Absent: built in. */
-  readonly provenance: Readonly<Record<string, Origin>>;
+  provenance(): Readonly<Record<string, Origin>>;
   readonly warnings: readonly Fault[];
   /** Makes jails of any service from what was read: for the catalogue, replay and trials. Not for printing. */
   readonly resolver: Resolver;

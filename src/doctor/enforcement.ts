@@ -161,7 +161,7 @@ function checkOthers(facts: Facts, jails: readonly Jail[]): Finding[] {
   if (firewall.ipv6 && config.daemon.allowipv6 === "no" && jails.length > 0)
     found.push(
       finding("F2B409", "this machine is reachable by IPv6, and allowipv6 is off", {
-        at: config.provenance["daemon.allowipv6"]?.at,
+        at: config.provenance()["daemon.allowipv6"]?.at,
       }),
     );
   for (const { jail, missing, foreign } of firewall.drift ?? [])

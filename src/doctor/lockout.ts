@@ -46,7 +46,7 @@ export function checkLockout(facts: Facts): Finding[] {
       );
     if (holds(config.daemon.unguarded, one.address))
       found.push(
-        finding("F2B510", `${what} is in unguarded`, { at: config.provenance["daemon.unguarded"]?.at }),
+        finding("F2B510", `${what} is in unguarded`, { at: config.provenance()["daemon.unguarded"]?.at }),
       );
     if (daemon.banned.includes(one.address)) found.push(finding("F2B509", `${what} is banned`));
   }

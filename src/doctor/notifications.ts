@@ -7,7 +7,7 @@ import type { Finding } from "./index.ts";
 export function checkNotifications({ notify, config }: Facts): Finding[] {
   return notify.flatMap((one): Finding[] => {
     const who = `[notify.${one.name}]`;
-    const place = { at: config.provenance[`notify.${one.name}.type`]?.at };
+    const place = { at: config.provenance()[`notify.${one.name}.type`]?.at };
     const found: Finding[] = [];
     if (one.state === "failing")
       found.push(finding("F2B801", `${who} fails: ${one.lastError ?? "no reason given"}`, place));

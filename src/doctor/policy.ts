@@ -123,7 +123,7 @@ function lintJail(config: Config, jail: Jail): Finding[] {
         "F2B109",
         `${who} lets bans grow, but what is older than ${formatDuration(config.daemon.dbpurgeage)} is forgotten`,
         {
-          at: config.provenance["daemon.dbpurgeage"]?.at ?? at("bantime.base").at,
+          at: config.provenance()["daemon.dbpurgeage"]?.at ?? at("bantime.base").at,
         },
       ),
     );
@@ -327,7 +327,8 @@ function twins(config: Config, jails: readonly Jail[]): Finding[] {
 
 function lintDaemon({ config }: Read): Finding[] {
   const found: Finding[] = [];
-  const { daemon, provenance } = config;
+  const { daemon } = config;
+  const provenance = config.provenance();
   const wide = daemon.unguarded.find((one) => one.includes("/") && !/\/(?:3[0-2]|1[12]\d)$/.test(one));
   if (wide !== undefined)
     found.push(finding("F2B124", `unguarded releases ${wide}`, { at: provenance["daemon.unguarded"]?.at }));
@@ -437,7 +438,7 @@ function lintNotify({ config, layers }: Read, jails: readonly Jail[]): Finding[]
   )
     found.push(
       finding("F2B805", "[report] has nobody to send it to", {
-        at: config.provenance["report.schedule"]?.at,
+        at: config.provenance()["report.schedule"]?.at,
       }),
     );
   return found;

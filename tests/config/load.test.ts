@@ -316,7 +316,7 @@ describe("several files", () => {
       "/state/settings.toml": "[jails.demo]\nmaxretry = 8",
     });
     expect(config.jails[0]?.maxretry).toBe(8);
-    expect(config.provenance["jails.demo.maxretry"]).toEqual({
+    expect(config.provenance()["jails.demo.maxretry"]).toEqual({
       from: "saved",
       at: { file: "/state/settings.toml", line: 2, column: 1 },
     });
@@ -349,7 +349,7 @@ describe("several files", () => {
       maxmatches: 10,
       ignore: { ignoreip: ["10.0.0.3"] },
     });
-    const from = (key: string) => config.provenance[`jails.demo.${key}`];
+    const from = (key: string) => config.provenance()[`jails.demo.${key}`];
     expect(from("maxretry")).toEqual({
       from: "service",
       at: { file: "/etc/f2b/jails/demo.toml", line: 4, column: 1 },
@@ -364,8 +364,8 @@ describe("several files", () => {
       '[defaults]\nbantime = { base = "10m", increment = true, multipliers = "1 5 30" }\n[jails.demo]\nenabled = true\nbantime = 3600',
     );
     expect(config.jails[0]?.bantime).toMatchObject({ base: 3600, increment: true, multipliers: [1, 5, 30] });
-    expect(config.provenance["jails.demo.bantime.base"]?.at.line).toBe(5);
-    expect(config.provenance["jails.demo.bantime.increment"]?.at.line).toBe(2);
+    expect(config.provenance()["jails.demo.bantime.base"]?.at.line).toBe(5);
+    expect(config.provenance()["jails.demo.bantime.increment"]?.at.line).toBe(2);
   });
 
   test("campaign = true switches on what [defaults] describes", () => {

@@ -128,7 +128,7 @@ describe("files", () => {
       '[jails.sshd]\nenabled = true\n\n[notify.phone]\ntype = "gotify"\nserver = "https://push.corp.test"\ntoken = "A0123456789"\n';
     writeFileSync(path, text, { mode: 0o644 });
     const config = configOf(text);
-    const origin = config.provenance["notify.phone.token"];
+    const origin = config.provenance()["notify.phone.token"];
     expect(origin?.at.line).toBe(7);
     // The text stands under a name of its own; its file is what counts.
     expect(config.notify.phone?.type).toBe("gotify");

@@ -73,7 +73,7 @@ export function lookAtFiles(system: System, config: Config, self: string): Guard
     if (typeof program === "string" && program.startsWith("/"))
       addWay(program, "program", `notify.${use.name}`);
     const [secret] = writtenSecrets(use);
-    const file = config.provenance[`notify.${use.name}.${secret}`]?.at.file;
+    const file = config.provenance()[`notify.${use.name}.${secret}`]?.at.file;
     if (secret !== undefined && file !== undefined)
       add(file, "secret", `the ${secret} of notify.${use.name}`);
   }
