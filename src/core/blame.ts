@@ -1,9 +1,10 @@
 // Whom a match blames: the text in the place of a host becomes a target here or stays a name, and behind a trusted proxy the forwarded-for
 // list is read from the side that no client can write to.
 
-import { addressTarget, idTarget, parseAddress, parseTarget } from "./address.ts";
+import { addressTarget, idTarget, parseAddress, parseTarget, quadTarget } from "./address.ts";
 import { copyText, decodeText } from "./bytes.ts";
 import type { Target } from "./domain.ts";
+import { type Matched, quadOf } from "./matched.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** Whether a peer is a trusted proxy. */
@@ -15,20 +16,24 @@ export interface Host {
 }
 export const nobody: Host = { target: undefined, name: undefined };
 
-export function findHost(pattern: Pattern, match: RegExpExecArray, trusted: Trusts): Host {
+export function findHost(pattern: Pattern, match: Matched, trusted: Trusts): Host {
   const { hosts, bits, forwarded } = pattern.groups;
-  for (const { kind, index } of hosts) {
-    const text = match[index];
-    if (text === undefined) continue;
+  for (let i = 0; i < hosts.length; i++) {
+    const { kind, index } = hosts[i]!;
+    if (!match.has(index)) continue;
+    const plain = bits === 0 && kind !== "id" && kind !== "name" ? judgeQuad(match.quad(index)) : undefined;
+    if (plain !== undefined)
+      return trusted === undefined ? plain : behindProxy(plain.target, match.text(forwarded), trusted);
+    const text = match.text(index) ?? "";
     if (kind === "id") return { target: idTarget(decodeText(text)), name: undefined };
     if (kind === "name") return { target: undefined, name: copyText(text) };
-    const width = bits > 0 ? match[bits] : undefined;
+    const width = bits > 0 ? match.text(bits) : undefined;
     const target = judge(
       width === undefined ? text : `${text}/${width}`,
       kind === "subnet" || width !== undefined,
     );
     if (target === undefined) return { target: undefined, name: copyText(text) };
-    const list = forwarded > 0 ? match[forwarded] : undefined;
+    const list = forwarded > 0 ? match.text(forwarded) : undefined;
     return behindProxy(target, list, trusted);
   }
   return nobody;
@@ -38,20 +43,38 @@ export function findHost(pattern: Pattern, match: RegExpExecArray, trusted: Trus
 const seen = new Map<string, Target>();
 const seenLimit = 50_000;
 /** The same for IPv4 by its 32 bits, where one has displaced another: most failures end here. */
-const quads = new Float64Array(1 << 15).fill(-1);
-const quadTargets: (Target | undefined)[] = new Array(1 << 15).fill(undefined);
+const slots = 1 << 15;
+let quads: Uint32Array | undefined;
+let quadHosts: (Quad | undefined)[] = [];
+type Quad = Host & { readonly target: Target };
+
+/** Who that dotted quad is; undefined where it is none. */
+function judgeQuad(bits: number): Quad | undefined {
+  if (bits < 0) return undefined;
+  if (quads === undefined) {
+    quads = new Uint32Array(slots);
+    quadHosts = new Array<Quad | undefined>(slots).fill(undefined);
+  }
+  const slot = (Math.imul(bits, 0x9e3779b1) >>> 17) & (slots - 1);
+  const before = quadHosts[slot];
+  if (before !== undefined && quads[slot] === bits) return before;
+  const host = { target: quadTarget(bits), name: undefined };
+  quads[slot] = bits;
+  quadHosts[slot] = host;
+  return host;
+}
+
+/** Lets go of the addresses seen so far. */
+export function forgetTargets(): void {
+  seen.clear();
+  quads = undefined;
+  quadHosts = [];
+}
 
 /** An address (or, where `wide`, a prefix) as a target; undefined when the text is neither. */
 export function judge(text: string, wide: boolean): Target | undefined {
-  const bits = quadOf(text);
-  if (bits >= 0) {
-    const slot = (Math.imul(bits, 0x9e3779b1) >>> 17) & 0x7fff;
-    if (quads[slot] === bits) return quadTargets[slot];
-    const target = judgeText(text, wide);
-    quads[slot] = bits;
-    quadTargets[slot] = target;
-    return target;
-  }
+  const quad = judgeQuad(quadOf(text));
+  if (quad !== undefined) return quad.target;
   const before = seen.get(text);
   if (before !== undefined) return wide || before.kind === "address" ? before : undefined;
   const own = copyText(text);
@@ -65,26 +88,6 @@ export function judge(text: string, wide: boolean): Target | undefined {
 function judgeText(text: string, wide: boolean): Target | undefined {
   const address = parseAddress(copyText(text));
   return address !== undefined ? addressTarget(address) : wide ? parseTarget(text) : undefined;
-}
-
-/** The 32 bits of a dotted quad that is spelled as parseAddress wants it; -1 for any other text. */
-function quadOf(text: string): number {
-  let bits = 0;
-  let octet = -1;
-  let dots = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 46) {
-      if (octet < 0 || ++dots > 3) return -1;
-      bits = bits * 256 + octet;
-      octet = -1;
-    } else if (code < 48 || code > 57 || octet === 0) return -1;
-    else {
-      octet = octet < 0 ? code - 48 : octet * 10 + code - 48;
-      if (octet > 255) return -1;
-    }
-  }
-  return dots === 3 && octet >= 0 ? bits * 256 + octet : -1;
 }
 
 /**

@@ -27,6 +27,39 @@ export function internText(text: string): string {
   return copy;
 }
 
+/** The strings of texts that came by as bytes, by a hash over them; one displaces another. */
+const slots = 1 << 12;
+let spelled: (string | undefined)[] | undefined;
+
+/** The text of some ASCII bytes, one string for all that are alike; undefined for longer ones and for other bytes. */
+export function internBytes(bytes: Uint8Array, from: number, to: number): string | undefined {
+  const length = to - from;
+  if (length > internedLength) return undefined;
+  let hash = length;
+  let codes = 0;
+  for (let at = from; at < to; at++) {
+    const code = bytes[at]!;
+    codes |= code;
+    hash = Math.imul(hash ^ code, 0x01000193);
+  }
+  if (codes > 127) return undefined;
+  spelled ??= new Array<string | undefined>(slots).fill(undefined);
+  const slot = (hash ^ (hash >>> 15)) & (slots - 1);
+  const known = spelled[slot];
+  if (known !== undefined && isSpelled(known, bytes, from, length)) return known;
+  let text = "";
+  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]!);
+  text = internText(text);
+  spelled[slot] = text;
+  return text;
+}
+
+function isSpelled(text: string, bytes: Uint8Array, from: number, length: number): boolean {
+  if (text.length !== length) return false;
+  for (let at = 0; at < length; at++) if (text.charCodeAt(at) !== bytes[from + at]) return false;
+  return true;
+}
+
 /** Bytes (as chars 0 to 255) as UTF-8 text; where they are not UTF-8 each byte stays the char it is. */
 export function decodeText(bytes: string, ascii = false, encoding?: TextDecoder): string {
   if (ascii) return internText(bytes);

@@ -3,6 +3,7 @@
 
 import { encodingOf } from "./bytes.ts";
 import { compileTimePattern, type TimePattern } from "./datetime.ts";
+import type { Direct } from "./direct.ts";
 import type { Fault, Filter, Result, Seconds } from "./domain.ts";
 import { compilePattern, type Pattern } from "./pattern.ts";
 
@@ -62,6 +63,9 @@ export interface Expression {
 
 export interface ExpressionStats {
   hits: number;
+  /** Runs on chunks; when there are many the expression is written out, where it can be. See core/direct.ts. */
+  runs: number;
+  direct: Direct | undefined;
   /** Times the engine gave up after a long search: what it says then is not "no match". */
   gaveUp: number;
   /** Set after three of these: the expression is out of use. */
@@ -73,7 +77,7 @@ export interface ExpressionStats {
 export const expression = (pattern: Pattern, index: number, onlyEnds = false): Expression => ({
   pattern,
   index,
-  stats: { hits: 0, gaveUp: 0, disabled: undefined, ms: 0 },
+  stats: { hits: 0, runs: 0, direct: undefined, gaveUp: 0, disabled: undefined, ms: 0 },
   second: commonCode(pattern.leads, 1),
   third: commonCode(pattern.leads, 2),
   sixth: commonCode(pattern.leads, 5),

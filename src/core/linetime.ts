@@ -17,7 +17,7 @@ import type { Records } from "./records.ts";
 
 export class LineTime {
   private now: Time = 0;
-  private records: Records = { text: "", ends: undefined, times: undefined };
+  private records: Records = { text: "", ends: undefined, times: undefined, page: undefined };
   /** The stamp read last, as text, and what it means. */
   private lastText = "";
   private lastAt: Time = 0;

@@ -2,8 +2,11 @@
 
 import { findHost, nobody, type Trusts } from "./blame.ts";
 import { decodeText } from "./bytes.ts";
+import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
+import { Matched } from "./matched.ts";
+import type { Page } from "./page.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** What a message said, until the next is matched. Texts are as logged (latin-1 view); hosts are judged. */
@@ -30,6 +33,8 @@ export interface MatchContext {
   readonly gaveUp: ((expression: Expression) => void) | undefined;
   /** Asked before an expression that only ends a session is run: true when its outcome cannot matter. See core/session.ts. */
   readonly endsQuietly: ((namesUser: boolean) => boolean) | undefined;
+  /** The chunk in hand; what is matched may be another text. */
+  readonly page: Page | undefined;
   /** What is being matched is known to be ASCII, so that nothing needs decoding. */
   readonly ascii: () => boolean;
   /** Of user names and lines where it is not UTF-8 (`logencoding`). */
@@ -47,20 +52,17 @@ export function matchMessage(
   to: number,
   context: MatchContext,
 ): Outcome {
-  let prefix: RegExpExecArray | undefined;
   let prefixPattern: Pattern | undefined;
   if (filter.prefix.length > 0) {
     for (const candidate of filter.prefix) {
-      const match = run(candidate, text, from, to, context);
-      if (match === null) continue;
-      prefix = match;
+      if (!find(candidate, text, from, to, context, prefix)) continue;
       prefixPattern = candidate.pattern;
       break;
     }
-    if (prefix === undefined || prefixPattern === undefined) return undefined;
+    if (prefixPattern === undefined) return undefined;
     const content = prefixPattern.groups.content;
     if (content > 0) {
-      text = prefix[content] ?? "";
+      text = prefix.text(content) ?? "";
       from = 0;
       to = text.length;
     }
@@ -78,16 +80,16 @@ export function matchMessage(
         return "ended";
       }
     }
-    const match = run(candidate, text, from, to, context);
-    if (match === null) continue;
+    if (!find(candidate, text, from, to, context, match)) continue;
     candidate.stats.hits++;
-    for (const ignoring of filter.ignore) {
-      if (run(ignoring, text, from, to, context) !== null) {
+    for (let j = 0; j < filter.ignore.length; j++) {
+      const ignoring = filter.ignore[j]!;
+      if (find(ignoring, text, from, to, context, other)) {
         ignoring.stats.hits++;
         return "ignored";
       }
     }
-    return say(candidate, match, prefixPattern, prefix, context);
+    return say(candidate, prefixPattern, context);
   }
   return undefined;
 }
@@ -95,6 +97,38 @@ export function matchMessage(
 function begins(pattern: Pattern, text: string, from: number): boolean {
   for (const lead of pattern.leads ?? []) if (text.startsWith(lead, from)) return true;
   return false;
+}
+
+/** What the expressions found that were run last: the prefix, the one that counts, and one of which only whether it matches is asked. */
+const prefix = new Matched();
+const match = new Matched();
+const other = new Matched();
+
+/** Runs on chunks after which an expression is written out. */
+const often = 200;
+
+/** `run`, but what was found goes into `into`; on a chunk, and when it was run often, without its RegExp. */
+function find(
+  candidate: Expression,
+  text: string,
+  from: number,
+  to: number,
+  context: MatchContext,
+  into: Matched,
+): boolean {
+  const { page } = context;
+  // What is long is left to the RegExp, whose time is watched.
+  if (page !== undefined && to - from < watchedLength && page.text === text && !context.timing) {
+    const { stats } = candidate;
+    if (stats.direct !== undefined)
+      return stats.disabled === undefined && into.fromPage(stats.direct, page, from);
+    if (++stats.runs === often && candidate.pattern.anchored && candidate.pattern.suspicious === undefined)
+      stats.direct = compileDirect(candidate.pattern.regex.source);
+  }
+  const array = run(candidate, text, from, to, context);
+  if (array === null) return false;
+  into.fromRegExp(array);
+  return true;
 }
 
 /** Lines shorter than this are not timed: no shape gets out of hand on them before the engine's own limit shows on longer ones. */
@@ -139,26 +173,20 @@ function exec(pattern: Pattern, text: string, from: number, to: number): RegExpE
   return regex.exec(from === 0 && to === text.length ? text : text.slice(from, to));
 }
 
-function say(
-  candidate: Expression,
-  match: RegExpExecArray,
-  prefixPattern: Pattern | undefined,
-  prefix: RegExpExecArray | undefined,
-  context: MatchContext,
-): Said {
+function say(candidate: Expression, prefixPattern: Pattern | undefined, context: MatchContext): Said {
   const groups = candidate.pattern.groups;
   let host = findHost(candidate.pattern, match, context.trusted);
-  if (host === nobody && prefixPattern !== undefined && prefix !== undefined)
-    host = findHost(prefixPattern, prefix, context.trusted);
-  let user = firstOf(match, groups.users);
-  if (user === undefined || user === "") user = firstOf(match, groups.altUsers) ?? user;
-  if ((user === undefined || user === "") && prefixPattern !== undefined && prefix !== undefined) {
-    user =
-      firstOf(prefix, prefixPattern.groups.users) ?? firstOf(prefix, prefixPattern.groups.altUsers) ?? user;
+  if (host === nobody && prefixPattern !== undefined) host = findHost(prefixPattern, prefix, context.trusted);
+  let user = firstOf(match, groups.users, context);
+  if (user === undefined || user === "") user = firstOf(match, groups.altUsers, context) ?? user;
+  if ((user === undefined || user === "") && prefixPattern !== undefined) {
+    const { users, altUsers } = prefixPattern.groups;
+    user = firstOf(prefix, users, context) ?? firstOf(prefix, altUsers, context) ?? user;
   }
   let captures: Record<string, string> | undefined;
-  for (const { name, index } of groups.captures) {
-    const value = match[index];
+  for (let i = 0; i < groups.captures.length; i++) {
+    const { name, index } = groups.captures[i]!;
+    const value = match.text(index);
     if (value !== undefined) {
       captures ??= {};
       captures[name] = decodeText(value, false, context.encoding);
@@ -167,7 +195,7 @@ function say(
   spoken.expression = candidate;
   spoken.target = host.target;
   spoken.name = host.name;
-  spoken.user = user === undefined ? undefined : decodeText(user, context.ascii(), context.encoding);
+  spoken.user = user;
   spoken.nofail = isSet(match, groups.nofail);
   spoken.begins = isSet(match, groups.begins);
   spoken.forget = isSet(match, groups.forget);
@@ -189,17 +217,21 @@ const spoken: { -readonly [Key in keyof Said]: Said[Key] | undefined } = {
   captures: undefined,
 };
 
-function firstOf(match: RegExpExecArray, indexes: readonly number[]): string | undefined {
+function firstOf(found: Matched, groups: readonly number[], context: MatchContext): string | undefined {
   let empty: string | undefined;
-  for (const index of indexes) {
-    const text = match[index];
-    if (text !== undefined && text !== "") return text;
-    empty ??= text;
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i]!;
+    if (!found.has(group)) continue;
+    if (!found.isEmpty(group)) return found.decoded(group, context.ascii, context.encoding);
+    empty = "";
   }
   return empty;
 }
 
-function isSet(match: RegExpExecArray, flag: readonly number[]): boolean {
-  for (const index of flag) if (index === 0 || match[index] !== undefined) return true;
+function isSet(found: Matched, flag: readonly number[]): boolean {
+  for (let i = 0; i < flag.length; i++) {
+    const group = flag[i]!;
+    if (group === 0 || found.has(group)) return true;
+  }
   return false;
 }

@@ -2,6 +2,7 @@
 // that moves offsets, the ends of the lines in the chunk are kept, so that a failure can say how far into the file it lies.
 
 import { unwrap } from "./logformat.ts";
+import { type Page, pageOf } from "./page.ts";
 
 export interface Records {
   /** Whole lines, each ended by "\n". */
@@ -10,6 +11,8 @@ export interface Records {
   readonly ends: readonly number[] | undefined;
   /** The container runtime's time of each line; undefined: none. */
   readonly times: readonly string[] | undefined;
+  /** The text as bytes; undefined: it is none. */
+  readonly page: Page | undefined;
 }
 
 /** Keeps what a container runtime cut in two until the rest comes; one a source. */
@@ -26,7 +29,7 @@ export class RecordReader {
     }
     return chunk.includes("\r\n")
       ? withoutReturns(chunk)
-      : { text: chunk, ends: undefined, times: undefined };
+      : { text: chunk, ends: undefined, times: undefined, page: pageOf(chunk) };
   }
 
   private unwrapped(chunk: string): Records {
@@ -56,22 +59,13 @@ export class RecordReader {
       }
       ends.push(from);
     }
-    return { text, ends, times };
+    return { text, ends, times, page: pageOf(text) };
   }
 }
 
 function withoutReturns(chunk: string): Records {
   const ends: number[] = [];
   for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) ends.push(at + 1);
-  return { text: chunk.replaceAll("\r\n", "\n"), ends, times: undefined };
-}
-
-const encoder = new TextEncoder();
-let scratch = new Uint8Array(0);
-
-/** Whether a text of bytes is all ASCII: as UTF-8 it is then no longer than it was. Faster by far than looking at every char. */
-export function isAscii(text: string): boolean {
-  if (scratch.length < text.length + 8) scratch = new Uint8Array(text.length + 8);
-  const { read, written } = encoder.encodeInto(text, scratch);
-  return read === text.length && written === text.length;
+  const text = chunk.replaceAll("\r\n", "\n");
+  return { text, ends, times: undefined, page: pageOf(text) };
 }

@@ -13,7 +13,8 @@ import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
 import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
-import { isAscii, type Records } from "./records.ts";
+import type { Page } from "./page.ts";
+import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
 import { type Session, Sessions } from "./session.ts";
 
@@ -24,7 +25,7 @@ export class Watcher {
   readonly compiled: CompiledFilter;
   readonly counters: Counters = { matched: 0, ignored: 0, helped: 0, unnamed: 0, unbelieved: 0, stale: 0 };
   private readonly sessions: Sessions | undefined;
-  private readonly context: MatchContext;
+  private readonly context: Mutable<MatchContext>;
   private readonly times: LineTime;
   private readonly ownHead: Head = newHead();
   private readonly pids = new PidKeys();
@@ -35,9 +36,8 @@ export class Watcher {
   private scan: ScanContext = { now: 0, live: true };
   private found: Found[] = [];
 
-  /** The chunk, and whether it is ASCII where that was asked for. */
-  private chunk = "";
-  private ascii: boolean | undefined;
+  /** The chunk. */
+  private page: Page | undefined;
 
   // The line in hand.
   private text = "";
@@ -78,6 +78,7 @@ export class Watcher {
       clock: options.clock,
       timing: options.timing === true,
       gaveUp: options.gaveUp === undefined ? undefined : (expression) => options.gaveUp?.(index, expression),
+      page: undefined,
       ascii: () => this.isAscii(),
       encoding: encodingOf(this.compiled.filter.logencoding),
       endsQuietly: session?.byPid !== true || thorough ? undefined : (user) => this.endsQuietly(user),
@@ -88,18 +89,15 @@ export class Watcher {
     this.scan = scan;
     this.found = found;
     this.times.begin(records, scan.now);
-    this.chunk = records.text;
-    this.ascii = undefined;
+    this.context.page = this.page = records.page;
     this.fileMark ??= forgeableFile(this.compiled, records.text);
     // In the backlog time is what the log says; there the bound on their number is enough.
     if (scan.live) this.sessions?.sweep(scan.now);
   }
 
-  /** Asked at the first failure of a chunk; what is not the chunk (journald, JSON, joined lines) is looked at by itself. */
+  /** What is not the chunk (journald, JSON, joined lines) is looked at by itself. */
   private isAscii(): boolean {
-    if (this.text !== this.chunk) return false;
-    this.ascii ??= isAscii(this.chunk);
-    return this.ascii;
+    return this.page?.ascii === true && this.text === this.page.text;
   }
 
   private take(text: string, from: number, to: number, head: Head): void {
