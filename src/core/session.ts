@@ -2,40 +2,23 @@
 // or will come in another line), a helper that only says who is there, the end, or a success that clears what was pending.
 // A helper turns into the failure it stands for when something was pending, or when one connection tried several users.
 
-import type { Seconds, Target, Time } from "./domain.ts";
+import type { Seconds, Time } from "./domain.ts";
 import type { Said } from "./match.ts";
+import { NumberTable, Session, type SessionTable, TextTable } from "./sessiontable.ts";
 
-export interface Session {
-  target: Target | undefined;
-  /** A host name where no address is known. */
-  name: string | undefined;
-  /** The user named first, and the others; mostly there is one, and this is made for every line that counts. */
-  user: string | undefined;
-  more: string[] | undefined;
-  /** A failure was seen for which there is no address yet. */
-  pending: boolean;
-  /** Lines that count once the session turns out to be a failure: helpers, and failures that wait. */
-  waiting: number;
-  captures: Readonly<Record<string, string>> | undefined;
-  at: Time;
-}
-
-/**
- * Sessions kept at once by one filter, in two halves: when the younger one is full it becomes the older one, and what was there and has
- * not been heard of since is forgotten. Deleting them one by one costs as much as all the rest.
- */
-const half = 2048;
 /** Different users remembered of one session, beside the first. */
 const userLimit = 32;
 /** Expired sessions are looked for so often; in between, the bound on their number holds. */
 const sweepEvery = 30_000;
 
 export class Sessions {
-  private known = new Map<string | number, Session>();
-  private older = new Map<string | number, Session>();
+  private readonly numbers = new NumberTable();
+  private readonly texts = new TextTable();
+  /** For lines that are their session's only one. */
+  private readonly passing = new Session();
   private swept: Time = 0;
   /** The session that was told last. */
-  last: Session | undefined;
+  last: Session = this.passing;
 
   /** `awaitsAddress`: who is known by a host name only is not blamed before an address has been told. */
   constructor(
@@ -43,39 +26,35 @@ export class Sessions {
     private readonly awaitsAddress: boolean,
   ) {}
 
-  get size(): number {
-    return this.known.size + this.older.size;
-  }
-
   get(key: string | number): Session | undefined {
-    return this.known.get(key) ?? (this.older.size === 0 ? undefined : this.older.get(key));
+    return typeof key === "number" ? this.numbers.get(key) : this.texts.get(key);
   }
 
   drop(key: string | number): void {
-    if (!this.known.delete(key) && this.older.size > 0) this.older.delete(key);
+    if (typeof key === "number") this.numbers.drop(key);
+    else this.texts.drop(key);
   }
 
   /** Takes in what a line of session `key` said. Returns how many attempts of a failure that makes; 0: none (yet). */
   tell(key: string | number, said: Said, at: Time): number {
-    let session = this.get(key);
+    return typeof key === "number"
+      ? this.tellIn(this.numbers, key, said, at)
+      : this.tellIn(this.texts, key, said, at);
+  }
+
+  private tellIn<Key>(table: SessionTable<Key>, key: Key, said: Said, at: Time): number {
+    let session = table.get(key);
     if (session !== undefined && this.isAnother(session, said, at)) {
-      this.drop(key);
+      table.drop(key);
       session = undefined;
     }
     if (session === undefined) {
-      session = {
-        target: undefined,
-        name: undefined,
-        user: undefined,
-        more: undefined,
-        pending: false,
-        waiting: 0,
-        captures: undefined,
-        at,
-      };
-      if (!said.forget) this.keep(key, session);
-    } else if (said.forget) this.drop(key);
-    else if (this.older.delete(key)) this.keep(key, session);
+      if (said.forget) {
+        session = this.passing;
+        session.clear();
+      } else session = table.add(key);
+    } else if (said.forget) table.drop(key);
+    else table.freshen(key);
     this.last = session;
     session.at = at;
     takeIn(session, said);
@@ -103,26 +82,16 @@ export class Sessions {
   /** Keys come again: process ids are used again, and some sessions never tell their end. */
   private isAnother(session: Session, said: Said, at: Time): boolean {
     if (said.begins || at - session.at > this.expire * 1000) return true;
-    return (
-      said.target !== undefined && session.target !== undefined && said.target.text !== session.target.text
-    );
+    const [before, now] = [session.target, said.target];
+    return now !== before && now !== undefined && before !== undefined && now.text !== before.text;
   }
 
   /** Forgets what has expired; does nothing when called again soon. */
   sweep(now: Time): void {
     if (now - this.swept < sweepEvery && now >= this.swept) return;
     this.swept = now;
-    for (const sessions of [this.known, this.older]) {
-      for (const [key, session] of sessions) if (now - session.at > this.expire * 1000) sessions.delete(key);
-    }
-  }
-
-  private keep(key: string | number, session: Session): void {
-    if (this.known.size >= half) {
-      this.older = this.known;
-      this.known = new Map();
-    }
-    this.known.set(key, session);
+    this.numbers.sweep(now - this.expire * 1000);
+    this.texts.sweep(now - this.expire * 1000);
   }
 }
 

@@ -16,7 +16,8 @@ import { type MatchContext, matchMessage, type Outcome, run, type Said } from ".
 import type { Page } from "./page.ts";
 import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
-import { type Session, Sessions } from "./session.ts";
+import { Sessions } from "./session.ts";
+import type { Session } from "./sessiontable.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 type Key = string | number | undefined;
