@@ -361,11 +361,12 @@ interface Table {
   readonly hooked: ReadonlySet<string>;
 }
 
-/** All jails ask the same question: the last answer is read once. */
-let lastAnswer: { readonly text: string; readonly table: Table } | undefined;
+/** All jails ask the same question: the last answer is read once. Held weakly: with 10,000 bans it weighs some five megabytes. */
+let lastAnswer: WeakRef<{ readonly text: string; readonly table: Table }> | undefined;
 
 function parseTable(text: string): Table {
-  if (lastAnswer !== undefined && lastAnswer.text === text) return lastAnswer.table;
+  const last = lastAnswer?.deref();
+  if (last?.text === text) return last.table;
   const sets = new Map<string, readonly unknown[]>();
   const counters = new Map<string, Drops>();
   const rules = new Map<string, number>();
@@ -389,8 +390,7 @@ function parseTable(text: string): Table {
     }
   }
   const table = { sets, counters, rules, hooked };
-  // Kept for the other jails of this round only as long as it is small.
-  lastAnswer = text.length < 1 << 24 ? { text, table } : undefined;
+  lastAnswer = new WeakRef({ text, table });
   return table;
 }
 

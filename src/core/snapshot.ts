@@ -3,7 +3,7 @@
 
 import { targetKey } from "./address.ts";
 import type { JournalRecord } from "./domain.ts";
-import { lastCheckpoint, type State } from "./state.ts";
+import { apply, lastCheckpoint, type State } from "./state.ts";
 
 export interface Snapshot {
   readonly count: number;
@@ -37,4 +37,22 @@ export function takeSnapshot(state: State): Snapshot {
     count: settings.length + bans.length + past.length + marks.length + 2,
     records,
   };
+}
+
+/**
+ * The same state in fresh memory. What stands was made amid a storm's garbage and keeps many half-empty pages alive: it is written down,
+ * let go (`between`, when garbage is collected) and made again side by side.
+ */
+export function rebuild(state: State, between: () => void): void {
+  const text = JSON.stringify([...takeSnapshot(state).records()]);
+  state.jails.clear();
+  state.past.clear();
+  state.marks.clear();
+  state.settings.clear();
+  state.due.rebuild([]);
+  state.fresh.clear();
+  state.checkpoint = undefined;
+  state.lineChars = 0;
+  between();
+  for (const record of JSON.parse(text) as JournalRecord[]) apply(state, record);
 }

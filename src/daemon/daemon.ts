@@ -13,7 +13,6 @@ import { openJournal } from "../journal/journal.ts";
 import type { System } from "../system/index.ts";
 import type { LogWriter } from "../system/log.ts";
 import { notifyReady, type ServiceNotifier } from "../system/notify-socket.ts";
-import { dropProgram, trimHeap } from "../system/trim.ts";
 import { makeWay, openControl } from "./control.ts";
 import type { Core } from "./core.ts";
 import { createEnforcer } from "./enforcer.ts";
@@ -43,6 +42,7 @@ import { describeJail } from "./reporting.ts";
 import { startReports } from "./statistics.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
 import { createTally } from "./tally.ts";
+import { createThrift } from "./thrift.ts";
 import { steadyClock } from "./time.ts";
 
 export interface Daemon extends Omit<Operations, "dropForbidden"> {
@@ -83,8 +83,6 @@ export interface DaemonOptions {
 }
 
 const watchMs = 1000;
-/** Memory that a start resp. a storm needed is given back once it has been quiet for so long. */
-const trimMs = { start: 1000, storm: 10_000 };
 const machineMs = 5000;
 const sayAgainMs = 3600_000;
 
@@ -436,28 +434,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   });
 
   let ticking = true;
-  const begun = system.clock.monotonic();
   let lastCheckpoint = system.clock.monotonic();
   let lastLook = Number.NEGATIVE_INFINITY;
-  let trimmed: "nothing" | "heap" | "all" = "nothing";
+  const thrift = createThrift(system, state, pipeline);
   function tick(): void {
     if (!ticking) return;
     const at = system.clock.monotonic();
     clock.check();
     ready.watchdog();
-    const quietMs = at - pipeline.lastTaken();
-    if (trimmed === "heap") {
-      trimmed = "all";
-      dropProgram(system);
-    } else if (quietMs < trimMs.start) trimmed = "nothing";
-    else if (
-      trimmed === "nothing" &&
-      at - begun >= trimMs.start &&
-      (quietMs >= trimMs.storm || quietMs > at - begun)
-    ) {
-      trimmed = "heap";
-      trimHeap();
-    }
+    thrift.tick();
     if (at - lastLook >= machineMs) {
       lastLook = at;
       guard = lookAgain(core.config);

@@ -98,7 +98,7 @@ export interface Enforcer {
 const lookEveryMs = 600;
 /** How often everything that stands is read, at least; more rarely where reading takes long. */
 const verifyEveryMs = 5000;
-const verifyShare = 200;
+const verifyShare = 500;
 const verifyAtMostMs = 60_000;
 
 export function createEnforcer(options: EnforcerOptions): Enforcer {

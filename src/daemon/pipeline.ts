@@ -51,6 +51,8 @@ export interface Pipeline {
   forgetScanners(): void;
   /** When a chunk was last taken (monotonic). */
   lastTaken(): number;
+  /** How much was taken since the start: characters of log files, records of journald at a hundred each. */
+  volume(): number;
   /** Resolves once everything committed so far is on disk and in the firewall. */
   settled(): Promise<void>;
 }
@@ -87,6 +89,7 @@ export function createPipeline(core: Core): Pipeline {
   const asking = new Set<string>();
   const names = createNames();
   let taken = Number.NEGATIVE_INFINITY;
+  let volume = 0;
   let inFlight: Promise<unknown> = Promise.resolve();
 
   const matchingOf = ({ jail }: RunningJail): Matching => ({
@@ -449,6 +452,7 @@ export function createPipeline(core: Core): Pipeline {
       const outcome = chunk.kind === "file" ? takeFile(chunk) : takeJournald(chunk);
       core.dirty = true;
       taken = system.clock.monotonic();
+      volume += chunk.kind === "file" ? chunk.text.length : chunk.entries.length * 100;
       void commit(outcome);
     },
     addBan,
@@ -462,6 +466,7 @@ export function createPipeline(core: Core): Pipeline {
       journaldReaders = undefined;
     },
     lastTaken: () => taken,
+    volume: () => volume,
     async settled() {
       await inFlight;
     },

@@ -16,7 +16,7 @@ export function trimHeap(): void {
 }
 
 /** Lets go of the program's text and constants; some time after `trimHeap`, which runs through much of it. Does nothing where libc cannot be called. */
-export function dropProgram(system: System): void {
+export function dropProgram(system: Pick<System, "files">): void {
   const c = libc();
   if (c === undefined) return;
   // They stay where they are, and reading smaps costs more than all the rest.
@@ -36,7 +36,7 @@ interface Mapping {
  * copy): relocations that the loader has put into one would be lost with its pages. What is "dirty" there may be the file itself, just
  * written and not yet on the disk.
  */
-export function programMappings(system: System): Mapping[] {
+export function programMappings(system: Pick<System, "files">): Mapping[] {
   let text: string;
   try {
     text = Buffer.from(system.files.readFile("/proc/self/smaps")).toString("latin1");

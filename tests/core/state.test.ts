@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Prefix } from "../../src/core/domain.ts";
-import { takeSnapshot } from "../../src/core/snapshot.ts";
+import { rebuild, takeSnapshot } from "../../src/core/snapshot.ts";
 import {
   alreadyJudged,
   apply,
@@ -350,6 +350,24 @@ describe("the fold", () => {
         expect(dump(again)).toBe(dump(state));
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  test("is the same in fresh memory, and goes on equally there", () => {
+    fc.assert(
+      fc.property(anyHistory, anyHistory, (before, after) => {
+        const state = fold(before);
+        const was = dump(state);
+        let between: number | undefined;
+        rebuild(state, () => {
+          between = countLive(state);
+        });
+        expect(between).toBe(0);
+        expect(dump(state)).toBe(was);
+        for (const record of after) apply(state, record);
+        expect(dump(state)).toBe(dump(fold([...before, ...after])));
+      }),
+      { numRuns: 1000 },
     );
   });
 
