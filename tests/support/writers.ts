@@ -6,7 +6,7 @@ import type { Place } from "./places.ts";
 interface Rule {
   readonly at: RegExp;
   /** What comes of the text; undefined: it cannot stand there. */
-  readonly write: (text: string, was: string) => string | undefined;
+  readonly write: (text: string, was: string, line: string) => string | undefined;
   readonly why: string;
 }
 
@@ -112,7 +112,15 @@ export const rules: Readonly<Record<string, readonly Rule[]>> = {
   postfix: [ptr, rule(/hostname ¤ does not/, hostName, "a host name of the resolver's")],
   postgresql: [
     rule(/(?:^|,)"¤"/, csv, "CSV"),
-    rule(/^[^"]*¤[^"]*FATAL: [^\n]*user "/, own, "the name that stands in the message, too"),
+    rule(
+      /^[^"]*¤[^"]*FATAL: [^\n]*user "/,
+      (text, was, line) => {
+        const [user, database] = was.split("@");
+        if (!line.includes(`user "${user}"`)) return text;
+        return database === undefined ? undefined : `${user}@${text} `;
+      },
+      "the name stands in the message, too: the database alone",
+    ),
   ],
   proftpd: [ptr, rule(/\] ¤ \(|\]: ¤ \(|^¤ \(|¤\S* \(\S+\[/, own, "the server's name")],
   "roundcube-auth": [rule(/from [\w.:]+\. ¤|against ¤ from/, own, "the IMAP server, and what it answered")],
@@ -158,7 +166,7 @@ export function writer(jail: string): (text: string, place: Place, record: strin
     const feed = record.indexOf("\n", to);
     const line = `${record.slice(begin, from)}¤${record.slice(to, feed < 0 ? undefined : feed)}`;
     const found = known.find(({ at }) => at.test(line));
-    return found === undefined ? text : found.write(text, record.slice(from, to));
+    return found === undefined ? text : found.write(text, record.slice(from, to), line);
   };
 }
 
