@@ -10,6 +10,12 @@ import { type Head, newHead, parseSyslog, SyslogHeads } from "./logformat.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
+/**
+ * Asked before a failure is made of what a line said. True: that was all there is to know of it, as of somebody who is banned already; in
+ * a flood these are nearly all.
+ */
+export type Settles = (target: Target, attempts: number, at: Time, live: boolean) => boolean;
+
 /** One jail's filter among those that watch the same source. */
 export interface Member {
   readonly jail: string;
@@ -18,6 +24,7 @@ export interface Member {
   readonly findtime?: Seconds;
   /** Whether a peer may say in a forwarded-for field who the client was. */
   readonly trusted?: (target: Target) => boolean;
+  readonly settles?: Settles;
   /** Also failures whose host is no address; for `usedns` and `f2b regex`. Without, they are only counted. */
   readonly names?: boolean;
 }

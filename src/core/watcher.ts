@@ -418,9 +418,13 @@ export class Watcher {
       }
     }
     counters.matched++;
+    attempts = counted(attempts, outcome.captures);
+    if (this.repeats > 1 && !outcome.nofail) attempts = Math.min(attempts * this.repeats, 100);
+    const when = scan.live || scan.clamp === false ? at : Math.min(at, scan.now);
+    if (target !== undefined && this.member.settles?.(target, attempts, when, scan.live) === true) return;
     const failure: Mutable<Failure> = {
       target: target ?? idTarget(name ?? ""),
-      at: scan.live || scan.clamp === false ? at : Math.min(at, scan.now),
+      at: when,
       line:
         line === undefined
           ? this.shown(this.text.slice(this.from, this.to))
@@ -428,32 +432,10 @@ export class Watcher {
       attempts,
       regex: outcome.expression.index,
     };
-    this.addDetails(failure, outcome, session);
-    if (this.repeats > 1 && !outcome.nofail)
-      failure.attempts = Math.min(failure.attempts * this.repeats, 100);
+    addDetails(failure, outcome, session);
     if (name !== undefined && target === undefined) failure.name = name;
     if (this.mark !== undefined) failure.forgeable = this.mark;
     this.found.push({ member: this.index, jail: this.member.jail, failure, end });
-  }
-
-  /** Who and what else: the line's own, and what the session knows. */
-  private addDetails(failure: Mutable<Failure>, said: Said, session: Session | undefined): void {
-    const { user } = said;
-    if (session === undefined) {
-      if (user !== undefined) failure.user = user;
-    } else {
-      const { user: first, more } = session;
-      const own = user !== undefined && (user !== "" || first === undefined);
-      const known = own ? user : (more?.[more.length - 1] ?? first);
-      if (known !== undefined) failure.user = known;
-      if (first !== undefined && more !== undefined) failure.users = [first, ...more];
-    }
-    const captures = session === undefined ? said.captures : session.captures;
-    if (captures === undefined) return;
-    failure.captures = captures;
-    const counted = Number(said.captures?.attempts ?? 1);
-    if (failure.attempts === 1 && Number.isInteger(counted) && counted > 1)
-      failure.attempts = Math.min(counted, 100);
   }
 
   /** The line as people read it. A view into the chunk where nothing is to be decoded: who keeps it makes a copy. */
@@ -464,6 +446,29 @@ export class Watcher {
   private time(): Time {
     return this.at ?? this.times.of(this.text, this.from, this.to, this.head, this.stamp) ?? this.scan.now;
   }
+}
+
+/** What an expression's <F-ATTEMPTS> says, where nothing else said how many there were. */
+function counted(attempts: number, captures: Said["captures"]): number {
+  if (attempts !== 1 || captures === undefined) return attempts;
+  const said = Number(captures.attempts ?? 1);
+  return Number.isInteger(said) && said > 1 ? Math.min(said, 100) : attempts;
+}
+
+/** Who and what else: the line's own, and what the session knows. */
+function addDetails(failure: Mutable<Failure>, said: Said, session: Session | undefined): void {
+  const { user } = said;
+  if (session === undefined) {
+    if (user !== undefined) failure.user = user;
+  } else {
+    const { user: first, more } = session;
+    const own = user !== undefined && (user !== "" || first === undefined);
+    const known = own ? user : (more?.[more.length - 1] ?? first);
+    if (known !== undefined) failure.user = known;
+    if (first !== undefined && more !== undefined) failure.users = [first, ...more];
+  }
+  const captures = session === undefined ? said.captures : session.captures;
+  if (captures !== undefined) failure.captures = captures;
 }
 
 /**

@@ -11,11 +11,12 @@ import type {
   Position,
   Seen,
   Target,
+  Time,
   UnbanReason,
 } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
 import { countKey } from "../core/prefixes.ts";
-import { createScanner, type Scanner } from "../core/scan.ts";
+import { createScanner, type Scanner, type Settles } from "../core/scan.ts";
 import type { Chunk, FileChunk, JournaldChunk } from "../source/index.ts";
 import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
@@ -111,7 +112,11 @@ export function createPipeline(core: Core): Pipeline {
   function open(members: readonly RunningJail[]): Reader {
     const here = members.filter((one) => suspiciousOf(one).length === 0);
     const scanner = createScanner(
-      here.flatMap((one) => (one.compiled === undefined ? [] : [memberOf(matchingOf(one), one.compiled)])),
+      here.flatMap((one) =>
+        one.compiled === undefined
+          ? []
+          : [{ ...memberOf(matchingOf(one), one.compiled), settles: settlesFor(one) }],
+      ),
       {
         zone: zoneOf(members[0]?.jail.logtimezone),
         linecap: core.config.daemon.linecap,
@@ -218,6 +223,19 @@ export function createPipeline(core: Core): Pipeline {
     return outcome;
   }
 
+  /** A failure of who is shut out already is only counted; any other is to be judged. */
+  const settlesFor =
+    (running: RunningJail): Settles =>
+    (target, attempts, at, live) => {
+      if (core.chatty || events.listening) return false;
+      const { name } = running.jail;
+      const standing = running.facts.covering(name, target);
+      if (standing === undefined) return false;
+      core.tally.failed(name, attempts, at);
+      if (live) noteStillFailing(running, standing, at);
+      return true;
+    };
+
   function judge(
     running: RunningJail,
     failure: Failure,
@@ -242,7 +260,7 @@ export function createPipeline(core: Core): Pipeline {
           addBan(running, decision, seen && { ...seen, key: countKey(failure.target, jail.prefix) }, outcome);
         return;
       case "none":
-        if (decision.code === "banned" && live) noteStillFailing(running, failure.target);
+        if (decision.code === "banned" && live) noteBanned(running, failure);
         if (decision.code === "guarded")
           core.sayOnce(
             "warning",
@@ -392,10 +410,14 @@ export function createPipeline(core: Core): Pipeline {
     }
   }
 
-  /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
-  function noteStillFailing(running: RunningJail, target: Target): void {
+  function noteBanned(running: RunningJail, { target }: Failure): void {
     const ban = running.facts.covering(running.jail.name, target);
-    if (ban === undefined || core.now() - ban.since < graceMs) return;
+    if (ban !== undefined) noteStillFailing(running, ban, core.now());
+  }
+
+  /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
+  function noteStillFailing(running: RunningJail, ban: Ban, now: Time): void {
+    if (now - ban.since < graceMs) return;
     const key = targetKey(ban.target);
     const known = running.ineffective.get(key);
     if (known !== undefined) {

@@ -4,6 +4,7 @@
 import type { JailTotals, Time } from "../core/domain.ts";
 
 const keepDays = 31;
+const dayMs = 86_400_000;
 
 export interface Tally {
   failed(jail: string, attempts: number, at: Time): void;
@@ -17,33 +18,35 @@ interface Sum {
   failed: number;
   banned: number;
   readonly days: Map<string, [number, number]>;
+  /** The day counted last, and when it began. */
+  day: [number, number];
+  dayStart: Time;
 }
 
 export function createTally(): Tally {
   const sums = new Map<string, Sum>();
-  let dayStart = Number.NaN;
-  let dayName = "";
 
   function sumOf(jail: string): Sum {
     let sum = sums.get(jail);
     if (sum === undefined) {
-      sum = { failed: 0, banned: 0, days: new Map() };
+      sum = { failed: 0, banned: 0, days: new Map(), day: [0, 0], dayStart: Number.NaN };
       sums.set(jail, sum);
     }
     return sum;
   }
 
   function dayOf(sum: Sum, at: Time): [number, number] {
-    if (!(at >= dayStart && at < dayStart + 86_400_000)) {
-      dayStart = Math.floor(at / 86_400_000) * 86_400_000;
-      dayName = new Date(dayStart).toISOString().slice(0, 10);
-    }
+    if (at >= sum.dayStart && at < sum.dayStart + dayMs) return sum.day;
+    const dayStart = Math.floor(at / dayMs) * dayMs;
+    const dayName = new Date(dayStart).toISOString().slice(0, 10);
     let day = sum.days.get(dayName);
     if (day === undefined) {
       day = [0, 0];
       sum.days.set(dayName, day);
       if (sum.days.size > keepDays) sum.days.delete([...sum.days.keys()].sort()[0] ?? "");
     }
+    sum.day = day;
+    sum.dayStart = dayStart;
     return day;
   }
 
@@ -68,7 +71,13 @@ export function createTally(): Tally {
     all: () => Object.fromEntries([...sums].map(([jail, sum]) => [jail, totals(sum)])),
     restore(from) {
       for (const [jail, { failed, banned, days }] of Object.entries(from)) {
-        sums.set(jail, { failed, banned, days: new Map(days.map(([day, f, b]) => [day, [f, b]])) });
+        sums.set(jail, {
+          failed,
+          banned,
+          days: new Map(days.map(([day, f, b]) => [day, [f, b]])),
+          day: [0, 0],
+          dayStart: Number.NaN,
+        });
       }
     },
   };
