@@ -42,6 +42,13 @@ const rule = (at: RegExp, write: Writer, why: string): Rule => ({ at, write, why
 const address = /(?:\d{1,3}\.){3}\d|[\da-f]{0,4}:[\da-f]{0,4}:[\da-f:]/i.source;
 const ptr = rule(new RegExp(`¤ ?\\[(?:IPv6:)?(?:${address})`), hostName, "a host name of the resolver's");
 
+/** The host that was asked for, in the log of Nginx Proxy Manager. */
+const proxyHost = rule(
+  / https? ¤ "/,
+  only(/^[^\s"\\]*$/),
+  "nginx refuses a host with a blank, and escapes quotes",
+);
+
 export const everywhere: readonly Rule[] = [
   rule(
     /"[\w-]*forwarded[\w-]*": ?\[?"¤"/i,
@@ -146,7 +153,11 @@ export const rules: Readonly<Record<string, readonly Rule[]>> = {
   sshesame: [rule(/user "¤"/, quoted, "Go's %q")],
   suhosin: [rule(/file '¤'/, own, "the script's file")],
   "synology-dsm": [rule(/(?:via|to) \[¤\]/, own, "DSM's own words")],
-  "web-scan": [rule(new RegExp(`${address}\\S* ¤ \\S+ \\[`), noBlank, "RFC 1413 identity: one word")],
+  "web-exploit": [proxyHost],
+  "web-scan": [
+    proxyHost,
+    rule(new RegExp(`${address}\\S* ¤ \\S+ \\[`), noBlank, "RFC 1413 identity: one word"),
+  ],
   vsftpd: [
     rule(/^\[?[^"]*\[¤\]|ruser=¤/, (text) => text.slice(0, 128), "vsftpd refuses longer names"),
     rule(/FAIL LOGIN: Client "[^"]*", "¤"/, own, "the reason"),
