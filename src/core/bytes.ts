@@ -44,19 +44,23 @@ export function internBytes(bytes: Uint8Array, from: number, to: number): string
   }
   if (codes > 127) return undefined;
   spelled ??= new Array<string | undefined>(slots).fill(undefined);
-  const slot = (hash ^ (hash >>> 15)) & (slots - 1);
-  const known = spelled[slot];
-  if (known !== undefined && isSpelled(known, bytes, from, length)) return known;
+  // Each has two places, so that two common names do not displace each other.
+  const slot = (hash ^ (hash >>> 15)) & (slots - 2);
+  for (let i = slot; i < slot + 2; i++) {
+    const known = spelled[i];
+    if (known !== undefined && known.length === length && standsAt(bytes, from, known)) return known;
+  }
   let text = "";
   for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]!);
   text = internText(text);
+  spelled[slot + 1] = spelled[slot];
   spelled[slot] = text;
   return text;
 }
 
-function isSpelled(text: string, bytes: Uint8Array, from: number, length: number): boolean {
-  if (text.length !== length) return false;
-  for (let at = 0; at < length; at++) if (text.charCodeAt(at) !== bytes[from + at]) return false;
+/** Whether an ASCII text stands there. For a few chars this is faster than `startsWith`. */
+export function standsAt(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[at + i]) return false;
   return true;
 }
 

@@ -1,7 +1,7 @@
 // The head of a line: where its time stands, which program wrote it, where the message begins. Works by char codes on the
 // chunk as it was read; nothing is cut out and, but for odd stamps, nothing is allocated.
 
-import { copyText, decodeText, encodeText } from "./bytes.ts";
+import { decodeText, encodeText } from "./bytes.ts";
 import { type Stamp, stampAt } from "./datetime.ts";
 
 /** Offsets into the text; -1 where there is none. One object is filled again and again. */
@@ -72,41 +72,6 @@ export function parseSyslog(text: string, from: number, end: number, head: Head)
   head.stamp = at;
   parseTag(text, skipBlanks(text, stampEnd, end), end, head, true);
   return true;
-}
-
-/**
- * `parseSyslog` for one line after the other: what stands before the program is the same for all lines of a second, so it is compared
- * with the last line's instead of being read again.
- */
-export class SyslogHeads {
-  /** "Mar  2 10:15:09 web1 ", without priority or anything else between time, host and program. */
-  private front = "";
-  private host = "";
-  private hostAt = 0;
-
-  parse(text: string, from: number, end: number, head: Head): boolean {
-    const at = from + this.front.length;
-    if (at > from && at < end && text.startsWith(this.front, from)) {
-      // Anything but a letter may mean something else: "[123]" that the host was a program, "@name" a guest; and a host may come twice.
-      const code = text.charCodeAt(at) | 32;
-      if (code >= 97 && code <= 122 && !text.startsWith(this.host, at)) {
-        clearHead(head, at);
-        head.stamp = from;
-        head.host = head.tag = from + this.hostAt;
-        head.hostEnd = at - 1;
-        if (parseProgram(text, at, end, head)) return true;
-      }
-    }
-    if (!parseSyslog(text, from, end, head)) return false;
-    const { stamp, host, hostEnd, program, tag } = head;
-    // A host that begins with a digit might be a year in another line.
-    if (stamp === from && host > 0 && tag === host && program === hostEnd + 1 && text.charCodeAt(host) > 57) {
-      this.front = copyText(text.slice(from, program));
-      this.host = this.front.slice(host - from, hostEnd - from);
-      this.hostAt = host - from;
-    }
-    return true;
-  }
 }
 
 /** End of the time at `at`, -1 when there is none: the two commonest forms by their shape, the others by their expressions. */
@@ -250,7 +215,7 @@ function skipBlanks(text: string, from: number, end: number): number {
 }
 
 /** "program: ", "program[pid]: ", "program[pid] ", "program [pid]: ", "[program]: ", "[program] " at `from`; false when there is none of these. */
-function parseProgram(text: string, from: number, end: number, head: Head): boolean {
+export function parseProgram(text: string, from: number, end: number, head: Head): boolean {
   let at = from;
   const wrapped = text.charCodeAt(at) === open;
   if (wrapped) at++;

@@ -1,7 +1,7 @@
 // One message against a filter's expressions: the first that matches counts. What runs too long is noticed here and put out of use.
 
 import { findHost, nobody, type Trusts } from "./blame.ts";
-import { decodeText } from "./bytes.ts";
+import { decodeText, standsAt } from "./bytes.ts";
 import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
@@ -67,6 +67,7 @@ export function matchMessage(
       to = text.length;
     }
   }
+  const page = context.page !== undefined && context.page.text === text ? context.page : undefined;
   const code = from < to ? text.charCodeAt(from) : 256;
   const candidates = filter.byFirst[Math.min(code, 256)]!;
   for (let i = 0; i < candidates.length; i++) {
@@ -74,7 +75,11 @@ export function matchMessage(
     if (candidate.second >= 0 && candidate.second !== text.charCodeAt(from + 1)) continue;
     if (candidate.third >= 0 && candidate.third !== text.charCodeAt(from + 2)) continue;
     if (candidate.sixth >= 0 && candidate.sixth !== text.charCodeAt(from + 5)) continue;
-    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate.pattern, text, from)) {
+    if (
+      candidate.onlyEnds &&
+      context.endsQuietly !== undefined &&
+      begins(candidate.pattern, text, from, page)
+    ) {
       if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
         candidate.stats.hits++;
         return "ended";
@@ -94,8 +99,12 @@ export function matchMessage(
   return undefined;
 }
 
-function begins(pattern: Pattern, text: string, from: number): boolean {
-  for (const lead of pattern.leads ?? []) if (text.startsWith(lead, from)) return true;
+function begins({ leads }: Pattern, text: string, from: number, page: Page | undefined): boolean {
+  if (leads === undefined) return false;
+  for (let i = 0; i < leads.length; i++) {
+    const lead = leads[i]!;
+    if (page === undefined ? text.startsWith(lead, from) : standsAt(page.bytes, from, lead)) return true;
+  }
   return false;
 }
 

@@ -2,11 +2,13 @@
 // member. Lines of syslog are told apart by the program's name, one look-up a line however many members there are; members
 // without one are woken only where a text stands that their expressions need.
 
-import { decodeText, encodeText } from "./bytes.ts";
+import { decodeText, encodeText, standsAt } from "./bytes.ts";
 import type { Zone } from "./datetime.ts";
 import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
-import { type Head, newHead, parseSyslog, SyslogHeads } from "./logformat.ts";
+import { SyslogHeads } from "./heads.ts";
+import { type Head, newHead, parseSyslog } from "./logformat.ts";
+import type { Page } from "./page.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -137,7 +139,7 @@ class LineScanner implements Scanner {
     const found: Found[] = [];
     for (const watcher of this.watchers) watcher.begin(records, context, found);
     const routing = this.routed.length > 0 && this.looksLikeSyslog(text);
-    if (routing) this.byProgram(text);
+    if (routing) this.byProgram(text, records.page);
     else this.totals.lines += countLines(text);
     for (const watcher of routing ? this.unrouted : this.watchers) this.byText(watcher, text);
     if (this.watchers.length > 1) found.sort((a, b) => a.end - b.end || a.member - b.member);
@@ -178,7 +180,7 @@ class LineScanner implements Scanner {
   }
 
   /** Every line's head is read once; who wants its program is one look-up. */
-  private byProgram(text: string): void {
+  private byProgram(text: string, page: Page | undefined): void {
     const { head, heads, programs, cap, routed, ownForms } = this;
     const length = text.length;
     let lines = 0;
@@ -188,13 +190,16 @@ class LineScanner implements Scanner {
       const to = feed < 0 ? length : feed;
       lines++;
       if (to - from > cap) this.totals.overlong++;
-      else if (heads.parse(text, from, to, head) && isSyslogHead(text, head)) {
-        const wanting = programs.wanting(text, head.program, head.programEnd, routed);
+      else if (
+        (page === undefined ? parseSyslog(text, from, to, head) : heads.parse(page, from, to, head)) &&
+        isSyslogHead(text, head)
+      ) {
+        const wanting = programs.wanting(text, page, head, routed);
         for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(text, from, to, head);
       } else {
         headless++;
         if (head.program >= 0) {
-          const wanting = programs.wanting(text, head.program, head.programEnd, routed);
+          const wanting = programs.wanting(text, page, head, routed);
           for (const watcher of wanting) if (!ownForms.includes(watcher)) watcher.line(text, from, to);
         }
         for (let i = 0; i < ownForms.length; i++) ownForms[i]!.line(text, from, to);
@@ -293,20 +298,28 @@ function moved(found: readonly Found[], text: string, ends: readonly number[]): 
   });
 }
 
-/** Program name → who wants it, by a hash over the chunk's chars: no string is made for a line that is nobody's. */
+/** Program name → who wants it, by a hash over the chunk's bytes: no string is made for a line that is nobody's. */
 class Programs {
   private readonly slots = new Map<number, { readonly name: string; readonly wanting: readonly Watcher[] }>();
 
-  wanting(text: string, from: number, to: number, watchers: readonly Watcher[]): readonly Watcher[] {
+  wanting(
+    text: string,
+    page: Page | undefined,
+    { program: from, programEnd: to }: Head,
+    watchers: readonly Watcher[],
+  ): readonly Watcher[] {
     let hash = to - from;
-    for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-    const slot = this.slots.get(hash);
-    if (slot !== undefined && slot.name.length === to - from && text.startsWith(slot.name, from))
-      return slot.wanting;
+    if (page !== undefined) {
+      const { bytes } = page;
+      for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
+      const slot = this.slots.get(hash);
+      if (slot !== undefined && slot.name.length === to - from && standsAt(bytes, from, slot.name))
+        return slot.wanting;
+    }
     const name = decodeText(text.slice(from, to));
     const wanting = watchers.filter(({ compiled }) => compiled.program?.test(name) === true);
     if (this.slots.size >= 4096) this.slots.clear();
-    this.slots.set(hash, { name: name.length === to - from ? name : "", wanting });
+    if (page !== undefined) this.slots.set(hash, { name: name.length === to - from ? name : "", wanting });
     return wanting;
   }
 }

@@ -3,7 +3,7 @@
 // this runs for every line of a program that is ours.
 
 import { idTarget } from "./address.ts";
-import { decodeText, encodingOf } from "./bytes.ts";
+import { decodeText, encodingOf, standsAt } from "./bytes.ts";
 import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
@@ -352,7 +352,7 @@ export class Watcher {
     if (this.knownKey !== null) return this.knownKey;
     const { session } = this.compiled;
     if (session === undefined) return undefined;
-    if (session.byPid) this.knownKey = this.pids.of(this.text, this.head);
+    if (session.byPid) this.knownKey = this.pids.of(this.text, this.head, this.page);
     else if (session.key !== undefined) {
       this.knownKey = run(session.key, text, from, to, this.context)?.[session.key.pattern.groups.session];
     } else this.knownKey = undefined;
@@ -479,10 +479,15 @@ class PidKeys {
   private tag = "";
   private tagHash = 0;
 
-  of(text: string, head: Head): number | undefined {
+  of(text: string, head: Head, page: Page | undefined): number | undefined {
     if (head.pid < 0) return undefined;
     const length = head.pid - head.tag;
-    if (length !== this.tag.length || !text.startsWith(this.tag, head.tag)) {
+    const same =
+      length === this.tag.length &&
+      (page !== undefined && page.text === text
+        ? standsAt(page.bytes, head.tag, this.tag)
+        : text.startsWith(this.tag, head.tag));
+    if (!same) {
       let hash = length;
       for (let at = head.tag; at < head.pid; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
       this.tagHash = hash;

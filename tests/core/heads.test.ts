@@ -2,13 +2,22 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { newHead, parseSyslog, SyslogHeads } from "../../src/core/logformat.ts";
+import { SyslogHeads } from "../../src/core/heads.ts";
+import { newHead, parseSyslog } from "../../src/core/logformat.ts";
+import { pageOf } from "../../src/core/page.ts";
 
 test("remembering the last line's front changes no head", () => {
   const stamp = fc.constantFrom(
     "Mar  2 10:15:09 ",
     "Mar  2 10:15:10 ",
     "2026-03-02T10:15:09+01:00 ",
+    "2026-03-02T10:15:10+01:00 ",
+    "2026-03-02T10:15:10.123456+01:00 ",
+    "2026-03-02T10:15:1 +01:00 ",
+    "2026-03-02 10:15:10 ",
+    "Mar  2 10:15:09 2026 ",
+    "Mar 12 10:15:0x ",
+    "Mon Mar  2 10:15:09 2026 ",
     "<38>Mar  2 10:15:09 ",
     "",
   );
@@ -26,6 +35,13 @@ test("remembering the last line's front changes no head", () => {
   const rest = fc.constantFrom(
     "sshd[812]: hello",
     "sshd: hello",
+    "sshd[]: hello",
+    "sshd[812] hello",
+    "sshd[812]: ",
+    "sshd[812]:",
+    "sshd:hello",
+    "ssh_d[812]: hello",
+    "sshd-session[812]: [  970.699396] hello",
     "sshd [812]: hello",
     "[sshd]: hello",
     "[812]: hello",
@@ -45,7 +61,7 @@ test("remembering the last line's front changes no head", () => {
         const to = text.indexOf("\n", from);
         const [alone, along] = [newHead(), newHead()];
         const is = parseSyslog(text, from, to, alone);
-        expect(heads.parse(text, from, to, along)).toBe(is);
+        expect(heads.parse(pageOf(text)!, from, to, along)).toBe(is);
         if (is) expect(along).toEqual(alone);
         from = to + 1;
       }
