@@ -76,6 +76,7 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   let made = false;
   let next: Batch | undefined;
   let work: Promise<unknown> = Promise.resolve();
+  let underWork = 0;
   let queued = false;
   let closed = false;
   const failed = new Map<string, Target>();
@@ -88,10 +89,15 @@ export function createLane({ action, system, now: clock, steps, wanted, guard, n
   let lookedAt = 0;
   let cancelRetry: (() => void) | undefined;
 
-  /** Everything that touches the firewall goes through here, one after the other. */
+  /**
+   * Everything that touches the firewall goes through here, one after the other. What finds nothing under way begins at once and not a
+   * promise later: by then the log would have been looked at again, before the ban.
+   */
   function serially<T>(task: () => Promise<T>): Promise<T> {
-    const result = work.then(task, task);
-    work = result.catch(() => undefined);
+    const result = underWork === 0 ? task() : work.then(task, task);
+    underWork++;
+    const over = (): void => void underWork--;
+    work = result.then(over, over);
     return result;
   }
 

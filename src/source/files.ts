@@ -266,16 +266,37 @@ export function createFilesSource(options: FilesOptions): FilesSource {
       if (follow.draining) hurry();
       if (chunks === undefined) return [];
       follow.due = true;
-      const all = patternsOf(follow);
-      return all.length === follow.patterns.length
-        ? chunks
-        : chunks.map((chunk) => ({ ...chunk, patterns: all }));
+      return forAll(follow, chunks);
     } catch (error) {
-      // A disk's or a file's own trouble; what was open is opened anew at the next look.
-      follow.close();
-      notice("refused", follow.path, `${follow.path}: ${(error as Error).message}`);
-      return [];
+      return failed(follow, error);
     }
+  }
+
+  /** What can be read without waiting; undefined: `step` must see to it. */
+  function stepNow(follow: Follow): readonly FileChunk[] | undefined {
+    try {
+      const now = follow.stepNow();
+      if (now === undefined) return undefined;
+      // At the end nothing is left to look at: what comes from now on is told.
+      follow.due = now.more;
+      return now.chunks.length === 0 ? now.chunks : forAll(follow, now.chunks);
+    } catch (error) {
+      return failed(follow, error);
+    }
+  }
+
+  function forAll(follow: Follow, chunks: readonly FileChunk[]): readonly FileChunk[] {
+    const all = patternsOf(follow);
+    return all.length === follow.patterns.length
+      ? chunks
+      : chunks.map((chunk) => ({ ...chunk, patterns: all }));
+  }
+
+  /** A disk's or a file's own trouble; what was open is opened anew at the next look. */
+  function failed(follow: Follow, error: unknown): readonly FileChunk[] {
+    follow.close();
+    notice("refused", follow.path, `${follow.path}: ${(error as Error).message}`);
+    return [];
   }
 
   /** What a step gives, or nothing where it takes long: then it is taken later, by `ended`, and the file is left alone meanwhile. */
@@ -318,7 +339,7 @@ export function createFilesSource(options: FilesOptions): FilesSource {
           yield* ended();
           if (!follow.due || busy.has(follow)) continue;
           idle = false;
-          for (const chunk of await soon(follow)) yield chunk;
+          for (const chunk of stepNow(follow) ?? (await soon(follow))) yield chunk;
           if (system.clock.monotonic() - breath > BREATH_MS) {
             await new Promise((resolve) => setImmediate(resolve));
             breath = system.clock.monotonic();

@@ -111,6 +111,23 @@ export class Follow {
     return (await this.#readRests()) ?? (await this.#readDrains()) ?? this.#readCurrent();
   }
 
+  /**
+   * The step of nearly all times, taken at once: the path still holds what is being read, and there is nothing else to read. Undefined:
+   * `step` must see to it.
+   */
+  stepNow(): { readonly chunks: readonly FileChunk[]; readonly more: boolean } | undefined {
+    const tail = this.#current;
+    if (tail === undefined || this.#rests.length > 0 || this.#drains.length > 0) return undefined;
+    if (!isAt(this.context.system, this.path, tail)) return undefined;
+    this.#missingSince = undefined;
+    const { pieces, overlong, state } = tail.read(this.context.buffer);
+    this.#count(overlong);
+    if (state === "changed") return undefined;
+    const chunks = pieces.map(({ text, offset, after }) => this.#chunk(text, offset, after, []));
+    if (state === "end") this.live = true;
+    return { chunks, more: state === "more" };
+  }
+
   close(): void {
     for (const rest of this.#rests) rest.close();
     for (const { tail } of this.#drains) this.#letGo(tail);
@@ -489,6 +506,16 @@ export class Follow {
     this.#overlongFrom = now + OVERLONG_MS;
     const lines = this.#overlong === 1 ? "1 line is" : `${this.#overlong} lines are`;
     notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
+  }
+}
+
+/** Whether the path leads to this file; false where that cannot be looked at. */
+function isAt(system: System, path: string, { dev, ino }: Tail): boolean {
+  try {
+    const stat = system.files.stat(path);
+    return stat?.ino === ino && stat.dev === dev;
+  } catch {
+    return false;
   }
 }
 
