@@ -15,7 +15,10 @@ export interface Head {
   programEnd: number;
   pid: number;
   pidEnd: number;
-  /** Where what says who writes begins: BSD's "<4.3>", host or program, whichever comes first. */
+  /**
+   * Where what says who writes begins: BSD's "<4.3>", host or program, whichever comes first; the program where a level in words stands
+   * before it, which differs from line to line of one process.
+   */
   tag: number;
   /** Where the message begins. */
   message: number;
@@ -191,13 +194,21 @@ function parseTag(text: string, from: number, end: number, head: Head, hosts: bo
   const again = wordEnd(text, next, end);
   if (again - next === hostEnd - at && text.startsWith(text.slice(at, hostEnd), next))
     next = skipBlanks(text, again, end);
-  if (parseProgram(text, next, end, head)) return;
+  if (parseProgram(text, next, end, head)) {
+    // OpenWrt's logread names no host: what stands there is the level, which is another one from line to line of a connection.
+    if (isLevel(text, at, hostEnd)) head.tag = head.program;
+    return;
+  }
   // BusyBox (Alpine) writes facility and level behind the host, "alpine authpriv.info sshd[812]: ", AIX "aix1 auth|security:info sshd[812]: ".
   const levelEnd = wordEnd(text, next, end);
-  facility.lastIndex = next;
-  if (!facility.test(text) || facility.lastIndex !== levelEnd) return;
+  if (!isLevel(text, next, levelEnd)) return;
   head.message = skipBlanks(text, levelEnd, end);
-  parseProgram(text, head.message, end, head);
+  if (parseProgram(text, head.message, end, head)) head.tag = head.program;
+}
+
+function isLevel(text: string, from: number, to: number): boolean {
+  facility.lastIndex = from;
+  return facility.test(text) && facility.lastIndex === to;
 }
 
 const facility =
