@@ -290,9 +290,6 @@ export const addressTarget = (address: Address): Target => ({
   family: addressFamily(address),
 });
 
-/** The IPv4 address of these 32 bits. */
-export const quadTarget = (bits: number): Target => ({ kind: "address", text: formatV4(bits), family: 4 });
-
 /** A prefix as a target; one of full length is the address, so that nothing is banned twice under two names. */
 export function prefixTarget(prefix: Prefix): Target {
   const family = prefix.includes(":") ? 6 : 4;

@@ -27,37 +27,6 @@ export function internText(text: string): string {
   return copy;
 }
 
-/** The strings of texts that came by as bytes, by a hash over them; one displaces another. */
-const slots = 1 << 12;
-let spelled: (string | undefined)[] | undefined;
-
-/** The text of some ASCII bytes, one string for all that are alike; undefined for longer ones and for other bytes. */
-export function internBytes(bytes: Uint8Array, from: number, to: number): string | undefined {
-  const length = to - from;
-  if (length > internedLength) return undefined;
-  let hash = length;
-  let codes = 0;
-  for (let at = from; at < to; at++) {
-    const code = bytes[at]!;
-    codes |= code;
-    hash = Math.imul(hash ^ code, 0x01000193);
-  }
-  if (codes > 127) return undefined;
-  spelled ??= new Array<string | undefined>(slots).fill(undefined);
-  // Each has two places, so that two common names do not displace each other.
-  const slot = (hash ^ (hash >>> 15)) & (slots - 2);
-  for (let i = slot; i < slot + 2; i++) {
-    const known = spelled[i];
-    if (known !== undefined && known.length === length && standsAt(bytes, from, known)) return known;
-  }
-  let text = "";
-  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]!);
-  text = internText(text);
-  spelled[slot + 1] = spelled[slot];
-  spelled[slot] = text;
-  return text;
-}
-
 /** Whether an ASCII text stands there. For a few chars this is faster than `startsWith`. */
 export function standsAt(bytes: Uint8Array, at: number, text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[at + i]) return false;

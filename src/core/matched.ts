@@ -1,9 +1,10 @@
 // What one expression found in a text: where its groups stand. It is made once and filled again and again, because most of what groups
 // hold nobody keeps: a text is cut out where it is asked for, an address is read where it stands.
 
-import { decodeText, internBytes } from "./bytes.ts";
+import { decodeText, internText } from "./bytes.ts";
 import type { Direct } from "./direct.ts";
 import type { Page } from "./page.ts";
+import { Spelled } from "./spelled.ts";
 
 /** Groups that an expression can have and still be written out. */
 const mostGroups = 100;
@@ -44,54 +45,34 @@ export class Matched {
     return end < 0 ? undefined : this.page?.text.slice(this.spans[2 * group], end);
   }
 
-  /** The group for people to read; the same text is mostly the same string. */
+  /** The group for people to read; the same name is mostly the same string. */
   decoded(group: number, ascii: () => boolean, encoding: TextDecoder | undefined): string | undefined {
-    if (this.array === undefined && this.page !== undefined) {
-      const end = this.spans[2 * group + 1]!;
-      if (end < 0) return undefined;
-      const known = internBytes(this.page.bytes, this.spans[2 * group]!, end);
-      if (known !== undefined) return known;
-    }
+    const known = this.recall(names, group);
+    if (known !== undefined) return known;
     const text = this.text(group);
-    return text === undefined ? undefined : decodeText(text, ascii(), encoding);
+    if (text === undefined) return undefined;
+    if (this.array !== undefined || !isAscii(text)) return decodeText(text, ascii(), encoding);
+    const own = internText(text);
+    names.set(own);
+    return own;
   }
 
-  /** The 32 bits of the group where it is a dotted quad as parseAddress wants it; -1 for any other text. */
-  quad(group: number): number {
-    if (this.array !== undefined || this.page === undefined) return quadOf(this.array?.[group] ?? "");
-    return quadIn(this.page.bytes, this.spans[2 * group]!, this.spans[2 * group + 1]!);
+  /** What the group is known to stand for; `table.set` says it where it is not known. Only on the page. */
+  recall<Value>(table: Spelled<Value>, group: number): Value | undefined {
+    if (this.array !== undefined || this.page === undefined) return undefined;
+    const end = this.spans[2 * group + 1]!;
+    return end < 0 ? undefined : table.get(this.page.view, this.spans[2 * group]!, end);
+  }
+
+  get onPage(): boolean {
+    return this.array === undefined;
   }
 }
 
-function quadIn(bytes: Uint8Array, from: number, to: number): number {
-  let bits = 0;
-  let octet = -1;
-  let dots = 0;
-  for (let at = from; at < to; at++) {
-    const code = bytes[at]!;
-    if (code === 46) {
-      if (octet < 0 || ++dots > 3) return -1;
-      bits = (bits << 8) | octet;
-      octet = -1;
-    } else if (code < 48 || code > 57 || octet === 0) return -1;
-    else {
-      octet = octet < 0 ? code - 48 : octet * 10 + code - 48;
-      if (octet > 255) return -1;
-    }
-  }
-  return dots === 3 && octet >= 0 ? ((bits << 8) | octet) >>> 0 : -1;
-}
+const names = new Spelled<string>(1 << 12);
 
-const longestQuad = 15;
-const scratch = new Uint8Array(longestQuad);
-
-export function quadOf(text: string): number {
-  if (text.length > longestQuad) return -1;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // A char beyond latin-1 must not look like a digit in a byte.
-    if (code > 57) return -1;
-    scratch[at] = code;
-  }
-  return quadIn(scratch, 0, text.length);
+function isAscii(text: string): boolean {
+  let codes = 0;
+  for (let at = 0; at < text.length; at++) codes |= text.charCodeAt(at);
+  return codes < 128;
 }

@@ -23,6 +23,8 @@ export interface Core {
   now(): Time;
   /** The only way in which the state changes. */
   apply(record: JournalRecord): void;
+  /** How often it has changed. */
+  readonly applied: number;
   /** Failures are told one by one at log level info and below. */
   chatty: boolean;
   /** Something has changed since the last checkpoint. */

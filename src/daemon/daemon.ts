@@ -120,7 +120,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
   const tally = createTally();
   const jails = new Map<JailName, RunningJail>();
   const clock = steadyClock(system.clock, stepped);
-  const apply: Core["apply"] = (record) => stateful.apply(state, record);
+  let applied = 0;
+  const apply: Core["apply"] = (record) => {
+    applied++;
+    stateful.apply(state, record);
+  };
   const saidAt = new Map<string, Time>();
 
   let guard = lookAgain(options.config);
@@ -171,6 +175,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     tally,
     now: clock.now,
     apply,
+    get applied() {
+      return applied;
+    },
     chatty: ["info", "debug", "trace"].includes(settings.loglevel),
     dirty: false,
     told: (event) => messenger.post(event),

@@ -18,6 +18,13 @@ import { createSearchbots } from "./searchbots.ts";
 
 export type JailState = "running" | "waiting" | "broken" | "stopped";
 
+/** A ban that stands and yet has no effect. */
+export interface Ineffective {
+  readonly target: Target;
+  count: number;
+  reason: string;
+}
+
 export interface RunningJail {
   jail: Jail;
   readonly policy: Policy;
@@ -38,7 +45,7 @@ export interface RunningJail {
   /** None of its banactions has its programs. */
   lacking: boolean;
   /** Standing bans whose target went on failing. */
-  readonly ineffective: Map<string, { readonly target: Target; count: number; reason: string }>;
+  readonly ineffective: Map<string, Ineffective>;
 }
 
 /** What all jails share. */

@@ -22,7 +22,7 @@ import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
 import { createIsolated, type Isolated } from "./isolated.ts";
-import { type RunningJail, runnable } from "./jail.ts";
+import { type Ineffective, type RunningJail, runnable } from "./jail.ts";
 import type { Asked } from "./lane.ts";
 import { type Answered, type Matching, memberOf, zoneOf } from "./matching.ts";
 import { createNames } from "./names.ts";
@@ -71,6 +71,13 @@ interface Reader {
   readonly scanner: Scanner;
   readonly members: readonly RunningJail[];
   readonly elsewhere: readonly { readonly running: RunningJail; readonly isolated: Isolated }[];
+}
+
+interface Standing {
+  readonly ban: Ban;
+  /** `core.applied` when it was looked up. */
+  readonly applied: number;
+  failing: Ineffective | undefined;
 }
 
 export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map(), told: [] });
@@ -224,17 +231,25 @@ export function createPipeline(core: Core): Pipeline {
   }
 
   /** A failure of who is shut out already is only counted; any other is to be judged. */
-  const settlesFor =
-    (running: RunningJail): Settles =>
-    (target, attempts, at, live) => {
+  function settlesFor(running: RunningJail): Settles {
+    const { name } = running.jail;
+    /** Who was shut out when last looked at; that holds until something changes in the state. */
+    const known = new WeakMap<Target, Standing>();
+    return (target, attempts, at, live) => {
       if (core.chatty || events.listening) return false;
-      const { name } = running.jail;
-      const standing = running.facts.covering(name, target);
-      if (standing === undefined) return false;
+      let standing = known.get(target);
+      if (standing === undefined || standing.applied !== core.applied) {
+        const ban = running.facts.covering(name, target);
+        if (ban === undefined) return false;
+        standing = { ban, applied: core.applied, failing: undefined };
+        known.set(target, standing);
+      }
       core.tally.failed(name, attempts, at);
-      if (live) noteStillFailing(running, standing, at);
+      if (standing.failing !== undefined && live) standing.failing.count++;
+      else if (live) standing.failing = noteStillFailing(running, standing.ban, at);
       return true;
     };
+  }
 
   function judge(
     running: RunningJail,
@@ -416,16 +431,17 @@ export function createPipeline(core: Core): Pipeline {
   }
 
   /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
-  function noteStillFailing(running: RunningJail, ban: Ban, now: Time): void {
-    if (now - ban.since < graceMs) return;
+  function noteStillFailing(running: RunningJail, ban: Ban, now: Time): Ineffective | undefined {
+    if (now - ban.since < graceMs) return undefined;
     const key = targetKey(ban.target);
     const known = running.ineffective.get(key);
     if (known !== undefined) {
       known.count++;
-      return;
+      return known;
     }
     const reason = core.whyIneffective(running, ban);
-    running.ineffective.set(key, { target: ban.target, count: 1, reason });
+    const ineffective: Ineffective = { target: ban.target, count: 1, reason };
+    running.ineffective.set(key, ineffective);
     system.log.say(
       "warning",
       `[${running.jail.name}] ${ban.target.text} goes on failing although it is banned: ${reason}`,
@@ -445,6 +461,7 @@ export function createPipeline(core: Core): Pipeline {
       recovered: false,
     });
     void core.enforcer.verify(running.jail.name);
+    return ineffective;
   }
 
   /** Written before done: the records are in the file before a program runs; what is told as done is on disk and in the firewall. */
