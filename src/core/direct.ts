@@ -20,14 +20,21 @@ import {
 
 /**
  * Matches `bytes` from `from` on: the match's end, or -1. Group g is spans[2g]..spans[2g + 1], or did not take part: spans[2g + 1] is -1.
- * A line feed must stand behind the last byte.
+ * `to` is where the line ends: a line feed stands there.
  */
-export type Direct = (bytes: Uint8Array, view: DataView, spans: Int32Array, from: number) => number;
+export type Direct = (
+  bytes: Uint8Array,
+  view: DataView,
+  spans: Int32Array,
+  from: number,
+  to: number,
+) => number;
 
 /** So many bytes must stand behind that line feed, whatever they are: texts are compared at once. */
 export const readAhead = 64;
 const longestText = readAhead;
 const mostCode = 60_000;
+const mostStraight = 3;
 
 /** The expression as code; undefined: it stays a RegExp. `source` is an anchored one's, as pattern.ts wrote it. */
 export function compileDirect(source: string): Direct | undefined {
@@ -60,9 +67,16 @@ class Writer {
   readonly functions: string[] = [];
   readonly classes: Chars[] = [];
   private names = 0;
+  private straight = 0;
+  /** How deep in loops that try one thing after the other. The engine takes very long over what is nested deeper. */
+  private loops = 0;
 
   func(name: string, rest: Rest | undefined): string {
-    return `function ${name}(b, d, s, p) {\nlet c = 0;\n${this.rest(rest, start, returns)}}\n`;
+    const { loops } = this;
+    this.loops = 0;
+    const body = this.rest(rest, start, returns);
+    this.loops = loops;
+    return `function ${name}(b, d, s, p, e) {\nlet c = 0;\n${body}}\n`;
   }
 
   /** Code for `rest` from a place on: it runs into what `ends` says. */
@@ -112,24 +126,28 @@ class Writer {
     let code = `let ${end} = ${text(at)};\n`;
     if (endsByItself(item, next))
       return `${code}while (${goesOn}) ${end}++;\n${enough}${this.rest(next, { name: end, by: 0 }, ends)}`;
+    if (this.loops > 0) return this.elsewhere({ item, next }, at, ends);
     const loop = this.fresh("L");
     const tried = this.fresh("q");
     const { codes } = literalOf(behindMarks(next));
     if (lazy) {
       code += `while (${goesOn}) ${end}++;\n${enough}`;
       code += `${loop}: for (let ${tried} = ${least}; ${tried} <= ${end}; ${tried}++) {\n`;
-    } else if (codes.length >= 4) {
-      // The last place where the text that follows can begin is seen on the way.
+    } else if (codes.length >= 4 && max === Infinity) {
+      // The last place where the text that follows can begin is looked for from the line's end; the run must reach it.
       const last = this.fresh("q");
-      const here = sameText(codes.slice(0, 4), { name: end, by: 0 });
-      code += `let ${last} = ${least} - 1;\n`;
-      code += `for (;; ${end}++) {\nif (${here}) ${last} = ${end};\nif (!(${goesOn})) break;\n}\n`;
-      code += `${loop}: for (let ${tried} = ${last}; ${tried} >= ${least}; ${tried}--) {\n`;
+      const here = sameText(codes.slice(0, 4), { name: last, by: 0 });
+      code += `let ${last} = e - ${codes.length};\n`;
+      code += `while (${last} >= ${least} && !(${here})) ${last}--;\n`;
+      code += `while (${end} < ${last} && ${this.is(set, end)}) ${end}++;\n`;
+      code += `${loop}: for (let ${tried} = ${end}; ${tried} >= ${least}; ${tried}--) {\n`;
     } else {
       code += `while (${goesOn}) ${end}++;\n${enough}`;
       code += `${loop}: for (let ${tried} = ${end}; ${tried} >= ${least}; ${tried}--) {\n`;
     }
+    this.loops++;
     code += this.rest(next, { name: tried, by: 0 }, { ...ends, fail: `continue ${loop};` });
+    this.loops--;
     return `${code}}\n${ends.fail}\n`;
   }
 
@@ -157,6 +175,7 @@ class Writer {
 
   /** One way after the other is tried with what follows. */
   private tried(item: Choice, next: Rest | undefined, at: Place, ends: Ends): string {
+    if (this.loops > 0) return this.elsewhere({ item, next }, at, ends);
     const end = this.fresh("q");
     const loop = this.fresh("L");
     const tried = this.fresh("w");
@@ -168,7 +187,10 @@ class Writer {
       const body = without(item, way) + this.rest(before(way, join), at, again);
       code += `${i === 0 ? "" : "else "}${condition}{\n${body}}\n`;
     }
-    return `${code}${this.rest(next, { name: end, by: 0 }, again)}}\n${ends.fail}\n`;
+    this.loops++;
+    code += this.rest(next, { name: end, by: 0 }, again);
+    this.loops--;
+    return `${code}}\n${ends.fail}\n`;
   }
 
   /** Ways within which there is more to try: each goes on to the end by itself, with a function for what follows all of them. */
@@ -183,8 +205,13 @@ class Writer {
     for (const [i, way] of item.ways.entries()) {
       const miss = this.fresh("B");
       const fails = { ...ends, fail: `break ${miss};` };
-      const body =
-        i === 0 ? this.rest(before(way, on), at, fails) : this.elsewhere(before(way, on), at, fails);
+      let body: string;
+      if (i > 0) body = this.elsewhere(before(way, on), at, fails);
+      else {
+        // The first way is mostly the one: it goes on without a call, where that does not write too much twice.
+        const straight = this.straight++ < mostStraight && isSingle(way, next);
+        body = this.rest(before(way, straight ? next : on), at, fails);
+      }
       code += `${miss}: {\n${without(item, way)}${body}}\n`;
     }
     return `${code}${ends.fail}\n`;
@@ -199,7 +226,7 @@ class Writer {
 
   private call(name: string, place: string, { fail, accept }: Ends): string {
     const end = this.fresh("e");
-    return `const ${end} = ${name}(b, d, s, ${place});\nif (${end} < 0) ${fail}\n${accept(end)}`;
+    return `const ${end} = ${name}(b, d, s, ${place}, e);\nif (${end} < 0) ${fail}\n${accept(end)}`;
   }
 
   private look(item: Item & { kind: "look" }, at: Place, ends: Ends): string {

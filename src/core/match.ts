@@ -127,10 +127,16 @@ function find(
 ): boolean {
   const { page } = context;
   // What is long is left to the RegExp, whose time is watched.
-  if (page !== undefined && to - from < watchedLength && page.text === text && !context.timing) {
+  if (
+    page !== undefined &&
+    to - from < watchedLength &&
+    page.text === text &&
+    page.bytes[to] === 10 &&
+    !context.timing
+  ) {
     const { stats } = candidate;
     if (stats.direct !== undefined)
-      return stats.disabled === undefined && into.fromPage(stats.direct, page, from);
+      return stats.disabled === undefined && into.fromPage(stats.direct, page, from, to);
     if (++stats.runs === often && candidate.pattern.anchored && candidate.pattern.suspicious === undefined)
       stats.direct = compileDirect(candidate.pattern.regex.source);
   }

@@ -20,8 +20,8 @@ export class Matched {
   }
 
   /** False: it does not match there. */
-  fromPage(direct: Direct, page: Page, from: number): boolean {
-    if (direct(page.bytes, page.view, this.spans, from) < 0) return false;
+  fromPage(direct: Direct, page: Page, from: number, to: number): boolean {
+    if (direct(page.bytes, page.view, this.spans, from, to) < 0) return false;
     this.array = undefined;
     this.page = page;
     return true;

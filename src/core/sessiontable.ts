@@ -60,6 +60,9 @@ export class NumberTable implements SessionTable<number> {
   private readonly vacant: number[] = [];
   private young = 1;
   private youngs = 0;
+  /** The key that was looked for last and not found, and the slot where it would have stood; good until anything changes. */
+  private missed = 0;
+  private missedSlot = -1;
 
   get(key: number): Session | undefined {
     const slot = this.slotOf(key);
@@ -77,7 +80,11 @@ export class NumberTable implements SessionTable<number> {
     session.clear();
     this.halves[place] = this.young;
     this.youngs++;
-    this.enter(key, place + 1);
+    if (this.missedSlot >= 0 && this.missed === key) {
+      this.places[this.missedSlot] = place + 1;
+      this.keys[this.missedSlot] = key;
+      this.missedSlot = -1;
+    } else this.enter(key, place + 1);
     return session;
   }
 
@@ -125,6 +132,7 @@ export class NumberTable implements SessionTable<number> {
     this.young = 3 - this.young;
     this.youngs = 0;
     const { places, keys } = this;
+    this.missedSlot = -1;
     const before = places.slice();
     const beforeKeys = keys.slice();
     places.fill(0);
@@ -146,6 +154,8 @@ export class NumberTable implements SessionTable<number> {
       if (keys[slot] === key) return slot;
       slot = (slot + 1) & (slots - 1);
     }
+    this.missed = key;
+    this.missedSlot = slot;
     return -1;
   }
 
@@ -154,11 +164,13 @@ export class NumberTable implements SessionTable<number> {
     while (this.places[slot] !== 0) slot = (slot + 1) & (slots - 1);
     this.places[slot] = place;
     this.keys[slot] = key;
+    this.missedSlot = -1;
   }
 
   /** Empties a slot and moves up what stands behind it only because it was taken. */
   private close(slot: number): void {
     const { places, keys } = this;
+    this.missedSlot = -1;
     let hole = slot;
     for (let at = (slot + 1) & (slots - 1); places[at] !== 0; at = (at + 1) & (slots - 1)) {
       const wanted = hashOf(keys[at]!);

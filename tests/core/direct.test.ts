@@ -31,7 +31,7 @@ class Chunk {
 function difference(regex: RegExp, direct: Direct, chunk: Chunk, from: number): string | undefined {
   regex.lastIndex = from;
   const match = regex.exec(chunk.text);
-  const end = direct(chunk.bytes, chunk.view, spans, from);
+  const end = direct(chunk.bytes, chunk.view, spans, from, chunk.bytes.indexOf(10, from));
   const line = (): string => JSON.stringify(chunk.text.slice(from, chunk.text.indexOf("\n", from)));
   if (match === null || end < 0)
     return match === null && end < 0 ? undefined : `${match?.[0]} but ${end} in ${line()}`;
