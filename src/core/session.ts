@@ -54,7 +54,7 @@ export class Sessions {
         session.clear();
       } else session = table.add(key);
     } else if (said.forget) table.drop(key);
-    else table.freshen(key);
+    else session = table.freshen(key, session);
     this.last = session;
     session.at = at;
     takeIn(session, said);

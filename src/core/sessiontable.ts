@@ -24,6 +24,17 @@ export class Session {
   captures: Readonly<Record<string, string>> | undefined = undefined;
   at: Time = 0;
 
+  copy(from: Session): void {
+    this.target = from.target;
+    this.name = from.name;
+    this.user = from.user;
+    this.more = from.more;
+    this.pending = from.pending;
+    this.waiting = from.waiting;
+    this.captures = from.captures;
+    this.at = from.at;
+  }
+
   clear(): void {
     this.target = undefined;
     this.name = undefined;
@@ -39,27 +50,65 @@ export interface SessionTable<Key> {
   get(key: Key): Session | undefined;
   /** A new one under a key that has none. */
   add(key: Key): Session;
-  /** It was heard of: it belongs to the younger half. */
-  freshen(key: Key): void;
+  /** It was heard of: it belongs to the younger half, where it may be another object. */
+  freshen(key: Key, session: Session): Session;
   /** What is dropped may still be read until the next one is added. */
   drop(key: Key): void;
   /** Drops those that were last heard of before this. */
   sweep(before: Time): void;
 }
 
-const slots = 4 * half;
-const free = 0;
-
 export class NumberTable implements SessionTable<number> {
+  private young = new Half();
+  private older = new Half();
+  private readonly moving = new Session();
+
+  get(key: number): Session | undefined {
+    return this.young.get(key) ?? (this.older.size === 0 ? undefined : this.older.get(key));
+  }
+
+  add(key: number): Session {
+    if (this.young.size >= half) {
+      const { older } = this;
+      older.empty();
+      this.older = this.young;
+      this.young = older;
+    }
+    return this.young.add(key);
+  }
+
+  freshen(key: number, session: Session): Session {
+    if (this.older.size === 0 || !this.older.drop(key)) return session;
+    // Its place may be given away when the halves change.
+    this.moving.copy(session);
+    const moved = this.add(key);
+    moved.copy(this.moving);
+    return moved;
+  }
+
+  drop(key: number): void {
+    if (!this.young.drop(key) && this.older.size > 0) this.older.drop(key);
+  }
+
+  sweep(before: Time): void {
+    this.young.sweep(before);
+    this.older.sweep(before);
+    this.moving.clear();
+  }
+}
+
+const slots = 2 * half;
+
+/** Up to `half` sessions by number. */
+class Half {
+  size = 0;
   /** By hash, the next free slot where one is taken: place among `sessions`, from 1 on. Made with the first session. */
   private places = new Uint16Array(0);
   private keys = new Int32Array(0);
+  /** They are used again. Places below `used` were given away; those of them that came back are vacant. */
   private readonly sessions: Session[] = [];
-  /** Of each place: free, or the number of its half. */
-  private readonly halves = new Uint8Array(2 * half);
-  private readonly vacant: number[] = [];
-  private young = 1;
-  private youngs = 0;
+  private vacant: number[] = [];
+  private used = 0;
   /** The key that was looked for last and not found, and the slot where it would have stood; good until anything changes. */
   private missed = 0;
   private missedSlot = -1;
@@ -74,76 +123,46 @@ export class NumberTable implements SessionTable<number> {
       this.places = new Uint16Array(slots);
       this.keys = new Int32Array(slots);
     }
-    this.makeRoom();
-    const place = this.vacant.pop() ?? this.sessions.push(new Session()) - 1;
+    const place = this.vacant.length > 0 ? this.vacant.pop()! : this.used++;
+    if (place === this.sessions.length) this.sessions.push(new Session());
     const session = this.sessions[place]!;
     session.clear();
-    this.halves[place] = this.young;
-    this.youngs++;
-    if (this.missedSlot >= 0 && this.missed === key) {
-      this.places[this.missedSlot] = place + 1;
-      this.keys[this.missedSlot] = key;
-      this.missedSlot = -1;
-    } else this.enter(key, place + 1);
+    this.size++;
+    let slot = this.missedSlot;
+    if (slot < 0 || this.missed !== key) {
+      slot = hashOf(key);
+      while (this.places[slot] !== 0) slot = (slot + 1) & (slots - 1);
+    }
+    this.places[slot] = place + 1;
+    this.keys[slot] = key;
+    this.missedSlot = -1;
     return session;
   }
 
-  freshen(key: number): void {
+  /** False: it was not here. */
+  drop(key: number): boolean {
     const slot = this.slotOf(key);
-    const place = this.places[slot]! - 1;
-    if (this.halves[place] === this.young) return;
-    // Out of the older half first, so that it is not forgotten with it.
-    this.halves[place] = this.young;
-    if (this.youngs >= half) {
-      this.makeRoom();
-      this.halves[place] = this.young;
-    }
-    this.youngs++;
+    if (slot < 0) return false;
+    this.close(slot);
+    return true;
   }
 
-  drop(key: number): void {
-    const slot = this.slotOf(key);
-    if (slot < 0) return;
-    this.vacate(this.places[slot]! - 1);
-    this.close(slot);
+  empty(): void {
+    this.places.fill(0);
+    this.vacant = [];
+    this.used = this.size = 0;
+    this.missedSlot = -1;
   }
 
   sweep(before: Time): void {
     for (let slot = 0; slot < this.places.length; ) {
-      const place = this.places[slot]! - 1;
-      if (place >= 0 && this.sessions[place]!.at < before) {
-        this.vacate(place);
-        // What stood behind it may have come here.
-        this.close(slot);
-      } else slot++;
+      const place = this.places[slot]!;
+      // What stood behind it may have come here.
+      if (place > 0 && this.sessions[place - 1]!.at < before) this.close(slot);
+      else slot++;
     }
     for (const place of this.vacant) this.sessions[place]!.clear();
-  }
-
-  private vacate(place: number): void {
-    if (this.halves[place] === this.young) this.youngs--;
-    this.halves[place] = free;
-    this.vacant.push(place);
-  }
-
-  /** A full younger half becomes the older one; what is left of the older one is forgotten. */
-  private makeRoom(): void {
-    if (this.youngs < half) return;
-    this.young = 3 - this.young;
-    this.youngs = 0;
-    const { places, keys } = this;
-    this.missedSlot = -1;
-    const before = places.slice();
-    const beforeKeys = keys.slice();
-    places.fill(0);
-    for (let slot = 0; slot < slots; slot++) {
-      const place = before[slot]!;
-      if (place === 0) continue;
-      if (this.halves[place - 1] === this.young) {
-        this.halves[place - 1] = free;
-        this.vacant.push(place - 1);
-      } else this.enter(beforeKeys[slot]!, place);
-    }
+    for (let place = this.used; place < this.sessions.length; place++) this.sessions[place]!.clear();
   }
 
   private slotOf(key: number): number {
@@ -159,17 +178,11 @@ export class NumberTable implements SessionTable<number> {
     return -1;
   }
 
-  private enter(key: number, place: number): void {
-    let slot = hashOf(key);
-    while (this.places[slot] !== 0) slot = (slot + 1) & (slots - 1);
-    this.places[slot] = place;
-    this.keys[slot] = key;
-    this.missedSlot = -1;
-  }
-
   /** Empties a slot and moves up what stands behind it only because it was taken. */
   private close(slot: number): void {
     const { places, keys } = this;
+    this.vacant.push(places[slot]! - 1);
+    this.size--;
     this.missedSlot = -1;
     let hole = slot;
     for (let at = (slot + 1) & (slots - 1); places[at] !== 0; at = (at + 1) & (slots - 1)) {
@@ -200,10 +213,9 @@ export class TextTable implements SessionTable<string> {
     return session;
   }
 
-  freshen(key: string): void {
-    const session = this.older.get(key);
-    if (session === undefined || !this.older.delete(key)) return;
-    this.keep(key, session);
+  freshen(key: string, session: Session): Session {
+    if (this.older.size > 0 && this.older.delete(key)) this.keep(key, session);
+    return session;
   }
 
   drop(key: string): void {

@@ -25,9 +25,11 @@ function compare(deeds: readonly Deed[], keys: number): void {
         numbers.add(key).at = time;
         texts.add(`${key}`).at = time;
       } else {
-        numbers.freshen(key);
-        texts.freshen(`${key}`);
-        known.at = other.at = time;
+        known.waiting++;
+        other.waiting++;
+        const [one, two] = [numbers.freshen(key, known), texts.freshen(`${key}`, other)];
+        expect(one.waiting).toBe(two.waiting);
+        one.at = two.at = time;
       }
     }
   }
