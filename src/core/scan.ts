@@ -142,6 +142,7 @@ class LineScanner implements Scanner {
     if (routing) this.byProgram(text, records.page);
     else this.totals.lines += countLines(text);
     for (const watcher of routing ? this.unrouted : this.watchers) this.byText(watcher, text);
+    for (const watcher of this.watchers) watcher.end();
     if (this.watchers.length > 1) found.sort((a, b) => a.end - b.end || a.member - b.member);
     return records.ends === undefined ? found : moved(found, text, records.ends);
   }

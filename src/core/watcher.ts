@@ -96,6 +96,11 @@ export class Watcher {
     if (scan.live) this.sessions?.sweep(scan.now);
   }
 
+  /** What was found is the asker's: a storm's failures must not live here until the next line comes. */
+  end(): void {
+    this.found = [];
+  }
+
   /** What is not the chunk (journald, JSON, joined lines) is looked at by itself. */
   private isAscii(): boolean {
     return this.page?.ascii === true && this.text === this.page.text;
