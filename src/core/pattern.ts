@@ -312,7 +312,7 @@ class Emitter {
     this.roles.push({ role, index: node.capture });
     const isHost = Object.values(hostTags).some((tag) => tag.kind === role);
     if (!isHost) return `(${this.emit(node.item)})`;
-    const head = delimits(before) ? "" : notAfterToken;
+    const head = delimits(before) || endsInWord(before) ? "" : notAfterToken;
     const tail = delimits(after) || (role !== "host" && isDot(after)) ? "" : notBeforeToken;
     const content = this.emit(node.item);
     if (role === "name") return `${head}(${content})${tail}`;
@@ -324,6 +324,22 @@ class Emitter {
 
 /** A dot that the author wrote behind an address: "192.0.2.1.4022", as BSD and SOCKS servers write address and port. */
 const isDot = (node: Node | undefined): boolean => node?.kind === "set" && node.char === ".";
+
+/** A letter or digit that the author wrote right before it, as the "m" of a colour's code: it stands there in every match, no token is cut. */
+function endsInWord(node: Node | undefined): boolean {
+  switch (node?.kind) {
+    case "set":
+      return node.char !== undefined && /^\w$/.test(node.char);
+    case "group":
+      return node.look === "" && endsInWord(node.item);
+    case "concat":
+      return endsInWord(node.items.at(-1));
+    case "either":
+      return node.items.every(endsInWord);
+    default:
+      return false;
+  }
+}
 
 /** A neighbour that can be no part of an address or a name. */
 function delimits(node: Node | undefined): boolean {

@@ -34,6 +34,14 @@ describe("the host tags", () => {
     expect(hostIn("^from <HOST> port$", `from ${text} port`)).toBe(host);
   });
 
+  test("a letter that the author wrote before an address belongs to no token", () => {
+    const coloured = "^from (?:\\[\\d+m)<ADDR>$";
+    expect(hostIn(coloured, "from [1m203.0.113.5")).toBe("203.0.113.5");
+    expect(hostIn(coloured, "from [1m[2001:db8::5]")).toBe("2001:db8::5");
+    expect(hostIn("^from \\S*?<ADDR>$", "from x203.0.113.5")).toBeUndefined();
+    expect(hostIn("^from (?:[a-z])?<ADDR>$", "from x203.0.113.5")).toBeUndefined();
+  });
+
   test("<ADDR> takes no name and no part of a longer token", () => {
     for (const text of ["example.org", "203.0.113.5.example.org", "x203.0.113.5", "1203.0.113.5"]) {
       expect(hostIn("^from <ADDR>", `from ${text} port`)).toBeUndefined();
