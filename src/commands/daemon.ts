@@ -6,6 +6,7 @@ import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
 import { faultText } from "../config/faults.ts";
 import { type Config, defaultPath, loadConfig } from "../config/index.ts";
+import { readText } from "../config/read.ts";
 import type { Fault, Result } from "../core/domain.ts";
 import { once } from "../core/lazily.ts";
 import { surviveBugs } from "../daemon/bugs.ts";
@@ -149,14 +150,9 @@ interface Enforcement {
  */
 function chooserOf(call: Call): () => Promise<Choice> {
   const chooser = once(() => chooseBanaction(call.system));
-  const path = call.config ?? defaultPath;
-  let text = "";
-  try {
-    text = Buffer.from(call.system.files.readFile(path)).toString("latin1");
-  } catch {
-    // Not there, or not to be read: whoever reads it for its own sake says so.
-  }
-  if (!/banaction\s*=/.test(text)) void chooser();
+  // What is not there, or no plain file, or too large: whoever reads it for its own sake says so.
+  const main = readText(call.system, call.config ?? defaultPath, undefined);
+  if (!main.ok || !/^[ \t]*[\w."-]*banaction[ \t]*=/m.test(main.value)) void chooser();
   return chooser;
 }
 

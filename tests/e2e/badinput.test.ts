@@ -64,6 +64,16 @@ describe.skipIf(!able)("bad input", () => {
     expect(text).toContain("^");
   });
 
+  test("a configuration that is no plain file is refused at once, whatever it would give", () => {
+    const fifo = join(directory, "fifo");
+    spawnSync("mkfifo", [fifo]);
+    for (const path of ["/dev/zero", fifo, directory]) {
+      const { code, text } = f2b(["daemon", "-c", path]);
+      expect(code).toBe(78);
+      expect(text).toContain("not a file");
+    }
+  });
+
   test("an unknown key, a wrong type and a second mistake are told together, with did you mean", () => {
     const { code, text } = f2b([
       "daemon",
