@@ -150,7 +150,7 @@ export const before = (list: readonly Item[], next: Rest | undefined): Rest | un
 // ------------------------------------------------------------------------------------------------------- what can be known
 
 const noChars: Chars = new Uint8Array(256);
-export const anyChars: Chars = new Uint8Array(256).fill(1);
+const anyChars: Chars = new Uint8Array(256).fill(1);
 export const without = (all: Chars, some: Chars): Chars => all.map((has, code) => has & (1 - some[code]!));
 const both = (a: Chars, b: Chars): Chars => a.map((has, code) => has & b[code]!);
 const either = (a: Chars, b: Chars): Chars => a.map((has, code) => has | b[code]!);
@@ -191,7 +191,7 @@ const mostWords = 96;
 type Word = readonly Chars[];
 
 /** Whether text cannot begin with `way` where `other` matches. */
-export function excludes(way: Rest | undefined, other: Rest | undefined): boolean {
+function excludes(way: Rest | undefined, other: Rest | undefined): boolean {
   const a = words(way, depth);
   const b = words(other, depth);
   if (a === undefined || b === undefined) return false;
@@ -237,7 +237,7 @@ function joined(lists: readonly (readonly Word[] | undefined)[]): readonly Word[
 }
 
 /** Whether `rest` certainly matches at the end of the line. */
-export function matchesAtEnd(rest: Rest | undefined): boolean {
+function matchesAtEnd(rest: Rest | undefined): boolean {
   if (rest === undefined) return true;
   const { item, next } = rest;
   switch (item.kind) {

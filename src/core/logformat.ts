@@ -351,13 +351,3 @@ export function unwrap(line: string): Unwrapped | undefined {
   if (match === null) return undefined;
   return { text: match[3]!, time: match[1]!, whole: match[2] === "F" };
 }
-
-/** Whether a line may be a container runtime's; cheap. */
-export const looksWrapped = (text: string, from: number): boolean =>
-  (text.charCodeAt(from) === 123 && text.startsWith('{"log":"', from)) ||
-  (text.charCodeAt(from) === 50 && text.charCodeAt(from + 10) === 84 && hasStream(text, from));
-
-const hasStream = (text: string, from: number): boolean => {
-  const space = text.indexOf(" ", from + 19);
-  return space > 0 && space < from + 40 && text.startsWith("std", space + 1);
-};

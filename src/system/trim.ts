@@ -36,7 +36,7 @@ interface Mapping {
  * copy): relocations that the loader has put into one would be lost with its pages. What is "dirty" there may be the file itself, just
  * written and not yet on the disk.
  */
-export function programMappings(system: Pick<System, "files">): Mapping[] {
+function programMappings(system: Pick<System, "files">): Mapping[] {
   let text: string;
   try {
     text = Buffer.from(system.files.readFile("/proc/self/smaps")).toString("latin1");
