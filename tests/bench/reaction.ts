@@ -146,7 +146,7 @@ export async function* burst(lab: Lab): AsyncGenerator<Result> {
     what: "f2b: memory with 10,000 bans",
     value: residentMb(daemon.pid()),
     unit: "MB",
-    how: "VmRSS after the burst",
+    how: "VmRSS 13 s after the burst",
     aim: "< 58",
     met: residentMb(daemon.pid()) < 58,
   };
