@@ -5,7 +5,8 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { effectiveFilter, modesOf, parseJailFile } from "../src/config/jailfile.ts";
-import { checkTable, jailKeys } from "../src/config/schema.ts";
+import { jailKeys } from "../src/config/schema.ts";
+import { checkTable } from "../src/config/table.ts";
 import { checkSamples } from "../src/core/sample.ts";
 
 const directory = join(import.meta.dir, "../jails");

@@ -1,7 +1,8 @@
 // [daemon], [report] and [metrics] with their defaults filled in.
 
 import type { Schedule } from "../core/schedule.ts";
-import { checkTable, daemonKeys, type Keys, metricsKeys, reportKeys, type Values } from "./schema.ts";
+import { daemonKeys, metricsKeys, reportKeys } from "./schema.ts";
+import { checkTable, type Keys, type Values } from "./table.ts";
 import type { DaemonSettings, LogTarget, MetricsSettings, ReportSettings } from "./types.ts";
 
 const day = 86_400;

@@ -12,8 +12,9 @@ import type { Path } from "./locate.ts";
 import { emptyMerge, isTable, type Merged, mergeLayer, whereWritten } from "./merge.ts";
 import { type Layer, parseToml, readText, type Source, tomlFiles } from "./read.ts";
 import { createResolver, type JailFault, type Resolver } from "./resolve.ts";
-import { checkTable, daemonKeys, fileTable } from "./schema.ts";
+import { daemonKeys, fileTable } from "./schema.ts";
 import { learnServices } from "./services.ts";
+import { checkTable } from "./table.ts";
 import type { BrokenJail, Config, EnrichmentSettings, NotifyRule } from "./types.ts";
 
 /** Where the configuration is looked for when nobody says otherwise. */

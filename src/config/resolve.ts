@@ -18,7 +18,8 @@ import {
   whereWritten,
 } from "./merge.ts";
 import type { Source } from "./read.ts";
-import { checkTable, type JailSettings, jailKeys, jailName } from "./schema.ts";
+import { type JailSettings, jailKeys, jailName } from "./schema.ts";
+import { checkTable } from "./table.ts";
 import type { Origin } from "./types.ts";
 
 /** "wrong" is a mistake in a file of the configuration, "broken" one that concerns this jail alone. */

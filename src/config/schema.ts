@@ -5,6 +5,7 @@ import { z } from "zod";
 import { blocktypes } from "../banaction/blocktype.ts";
 import { parseAddress } from "../core/address.ts";
 import { joined, lazily } from "../core/lazily.ts";
+import { tableOf, type Values } from "./table.ts";
 import * as values from "./values.ts";
 
 // A configuration is read once or twice in the life of a process: compiling a parser for each table costs more than it saves.
@@ -410,8 +411,6 @@ export const ownKeys = lazily({
 
 export const jailKeys = joined(ownKeys, commonKeys);
 
-/** What a checked table holds. */
-export type Values<K extends Keys> = { readonly [Key in keyof K]?: z.output<K[Key]> | undefined };
 export type JailSettings = Values<typeof jailKeys>;
 
 // ----------------------------------------------------------------------------------------------------------------- daemon
@@ -616,19 +615,3 @@ export function fileTable(data?: Readonly<Record<string, unknown>>) {
     })
     .partial();
 }
-
-export type Keys = Readonly<Record<string, z.ZodType>>;
-
-/** A table's schema; of `tables` only the keys that one of them has, since making the others takes longer than a start may. */
-function tableOf(keys: Keys, tables: readonly unknown[] | undefined) {
-  if (tables === undefined) return z.strictObject(keys).partial();
-  const names = new Set(
-    tables.flatMap((one) => (typeof one === "object" && one !== null ? Object.keys(one) : [])),
-  );
-  const known = [...names].filter((name) => Object.hasOwn(keys, name));
-  return z.strictObject(Object.fromEntries(known.map((name) => [name, keys[name]!]))).partial();
-}
-
-/** Judges one table by itself. */
-export const checkTable = <K extends Keys>(keys: K, data: unknown): z.ZodSafeParseResult<Values<K>> =>
-  tableOf(keys, [data]).safeParse(data, { reportInput: true }) as z.ZodSafeParseResult<Values<K>>;
