@@ -247,9 +247,10 @@ export const healthz: Command = {
   routes: {
     "GET /healthz": async (_, daemon) => {
       const report = await daemon.status();
+      const reasons = new Set(report.jails.map((jail) => jail.reason));
       const problems = [
         ...(report.degraded === undefined ? [] : [report.degraded]),
-        ...report.problems,
+        ...report.problems.filter((problem) => !reasons.has(problem)),
         ...report.jails.flatMap((jail) =>
           jail.state === "broken" ? [`${jail.name} is broken: ${jail.reason ?? ""}`] : [],
         ),

@@ -60,7 +60,9 @@ function printAll(call: Call, report: StatusReport): void {
   );
   if (report.dryrun !== undefined) out(`DRY RUN, nobody is really banned: ${visible(report.dryrun)}\n`);
   if (report.degraded !== undefined) out(`The journal cannot be written: ${visible(report.degraded)}\n`);
-  for (const problem of report.problems) out(`! ${visible(problem)}\n`);
+  // What a jail is broken by stands below, with its jail.
+  const reasons = new Set(report.jails.map((jail) => jail.reason));
+  for (const problem of report.problems) if (!reasons.has(problem)) out(`! ${visible(problem)}\n`);
   if (report.jails.length === 0) {
     out("No jails. f2b init proposes some.\n");
     return;

@@ -44,6 +44,8 @@ export interface RunningJail {
   readonly slow: Set<string>;
   /** None of its banactions has its programs. */
   lacking: boolean;
+  /** Its logs are there, and none of them can be read. */
+  unreadable: boolean;
   /** Standing bans whose target went on failing. */
   readonly ineffective: Map<string, Ineffective>;
 }
@@ -102,6 +104,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
     },
     slow: new Set(),
     lacking: false,
+    unreadable: false,
     ineffective: new Map(),
   };
   return running;
@@ -110,6 +113,7 @@ export function openJail(jail: Jail, shared: Shared): RunningJail {
 /** Compiles the filter; whatever is faulty in the jail becomes its state, never an exception. */
 export function prepare(running: RunningJail): void {
   running.compiled = undefined;
+  running.unreadable = false;
   running.slow.clear();
   const unfit = unfitness(running.jail);
   const compiled = compileFilter(runnable(running.jail));
@@ -176,6 +180,7 @@ export async function openPlace(core: Core, running: RunningJail, begun?: Promis
   running.lacking = isLacking(core, jail);
   if (running.lacking && running.state !== "stopped") {
     running.state = "broken";
+    running.unreadable = false;
     running.reason = `${jail.banaction.map((use) => use.name).join(", ")} cannot work: ${[...new Set(lacking)].join(", ")} is not installed`;
     running.fix = 'install it, or set banaction = "auto"; it is looked for again by itself';
     core.system.log.say("error", `[${jail.name}] broken: ${running.reason}`, { fix: running.fix });

@@ -67,7 +67,8 @@ export async function applyConfig({
     if (only !== undefined && name !== only) continue;
     const jail = wanted.get(name);
     if (jail !== undefined) {
-      if (running.state !== "broken" && running.state !== "stopped" && same(running.jail, jail)) unchanged++;
+      const sound = (running.state !== "broken" || running.unreadable) && running.state !== "stopped";
+      if (sound && same(running.jail, jail)) unchanged++;
       else {
         if (running.state === "stopped") running.state = "waiting";
         await changeJail(core, pipeline, supervisor, running, jail);

@@ -4,7 +4,7 @@
 import { accessStamp, resolveStamp, stampAt } from "../core/datetime.ts";
 import type { Position, Time } from "../core/domain.ts";
 import { createFilesSource, type FilesSource } from "../source/files.ts";
-import { findFiles } from "../source/glob.ts";
+import { findFiles, mayMatter, parsePattern } from "../source/glob.ts";
 import type { Chunk, LogSource, SourceNotice } from "../source/index.ts";
 import { createJournaldSource } from "../source/journald.ts";
 import { bugText } from "./bugs.ts";
@@ -36,6 +36,8 @@ function statedTime(line: string, now: Time): Time | undefined {
 export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
   const { system } = core;
   const problems = new Map<string, string>();
+  /** What of them is said of files that are there and cannot be read. */
+  const refused = new Map<string, string>();
   /** Logs that have been read, and those of which people have been told that they are not. */
   const seen = new Set<string>();
   const told = new Set<string>();
@@ -44,6 +46,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
   let journaldKey = "";
   let closed = false;
   let cancelProbe: (() => void) | undefined;
+  let cancelSettle: (() => void) | undefined;
 
   function notice(note: SourceNotice): void {
     const bad = note.kind === "refused" || note.kind === "gone";
@@ -63,11 +66,14 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
     });
     if (bad) {
       problems.set(note.source, note.text);
+      if (note.kind === "refused") refused.set(note.source, note.text);
+      settleSoon();
       if (told.has(note.source) || !isMissed(note.source)) return;
       told.add(note.source);
       core.told({ kind: "source", at: core.now(), text: note.text, recovered: false });
     } else if (note.kind === "opened" || note.kind === "rotated") {
       problems.delete(note.source);
+      if (refused.delete(note.source)) settleSoon();
       seen.add(note.source);
       if (!told.delete(note.source)) return;
       core.told({ kind: "source", at: core.now(), text: `${note.source} is read again`, recovered: true });
@@ -141,7 +147,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
       case "polling":
         return "file";
       case "auto":
-        if (findFiles(system, jail.logpath).length > 0) return "file";
+        if (logsOf(jail).length > 0) return "file";
         return journald ? "journald" : "file";
     }
   }
@@ -154,9 +160,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
 
   function align(): void {
     if (closed) return;
-    const active = [...core.jails.values()].filter(
-      (one) => one.state === "running" || one.state === "waiting",
-    );
+    const active = watching();
     let changed = false;
     for (const one of active) {
       const origin = originOf(one);
@@ -183,15 +187,60 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
     cancelProbe = system.clock.after(probeMs, align);
   }
 
+  /** Broken for its logs alone, a jail is looked after like the others: they may be readable at any moment. */
+  const isWatching = (one: RunningJail): boolean =>
+    one.state === "running" || one.state === "waiting" || (one.state === "broken" && one.unreadable);
+
+  const watching = (): RunningJail[] => [...core.jails.values()].filter(isWatching);
+
+  /** The jail's logs that are there; a link that leads to nothing is none. */
+  function logsOf({ logpath }: RunningJail["jail"]): string[] {
+    const found = findFiles(system, logpath).map(({ path }) => path);
+    return found.some(leadsSomewhere) ? found : [];
+  }
+
+  function leadsSomewhere(path: string): boolean {
+    try {
+      return system.files.stat(path) !== undefined;
+    } catch {
+      return true; // there, and to be refused
+    }
+  }
+
   function settle(one: RunningJail): void {
-    const missing =
-      one.origin === "none" || (one.origin === "file" && findFiles(system, one.jail.logpath).length === 0);
-    if (missing) {
+    const logs = one.origin === "file" ? logsOf(one.jail) : [];
+    const unread = logs.flatMap((path) => refused.get(path) ?? []);
+    one.unreadable = unread.length > 0 && unread.length === logs.length;
+    if (one.origin === "none" || (one.origin === "file" && logs.length === 0)) {
       one.state = "waiting";
       one.reason = missingReason(one.jail);
     } else {
-      one.state = "running";
-      one.reason = undefined;
+      one.state = one.unreadable ? "broken" : "running";
+      one.reason = one.unreadable ? [...new Set(unread)].join("; ") : undefined;
+    }
+  }
+
+  /** A moment later, once for all that was noticed meanwhile. */
+  function settleSoon(): void {
+    cancelSettle ??= system.clock.after(0, () => {
+      cancelSettle = undefined;
+      if (!closed) for (const one of watching()) settle(one);
+    });
+  }
+
+  /** What is said of a file that nobody asks for any more, or that could not be read and is away now, is over. */
+  function standing(): ReadonlyMap<string, string> {
+    const patterns = watching().flatMap((one) => one.jail.logpath.map(parsePattern));
+    const isOver = (source: string): boolean =>
+      source.startsWith("/") && (!mayMatter(patterns, source) || (refused.has(source) && !isThere(source)));
+    return new Map([...problems].filter(([source]) => !isOver(source)));
+  }
+
+  function isThere(path: string): boolean {
+    try {
+      return system.files.lstat(path) !== undefined;
+    } catch {
+      return true;
     }
   }
 
@@ -223,7 +272,7 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
         patterns: [
           ...new Set(
             [...core.jails.values()]
-              .filter((one) => one.origin === "file" && one.state !== "stopped" && one.state !== "broken")
+              .filter((one) => one.origin === "file" && isWatching(one))
               .flatMap((one) => one.jail.logpath),
           ),
         ],
@@ -261,10 +310,13 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
 
   return {
     align,
-    problems,
+    get problems() {
+      return standing();
+    },
     async close() {
       closed = true;
       cancelProbe?.();
+      cancelSettle?.();
       const ended = [...running.values()].map((one) => one.ended);
       for (const name of [...running.keys()]) end(name);
       await Promise.all(ended);

@@ -77,3 +77,55 @@ test("that a log is no longer read is told once, and that it is read again; not 
     ]);
     expect(told[0]?.text).toContain(log);
   }));
+
+test("a jail whose logs are there and cannot be read is broken and says why; one that can is enough; mended, it runs; away, it waits", () =>
+  inDirectory(async (directory) => {
+    const log = `${directory}/app.log`;
+    const other = `${directory}/other.log`;
+    fs.mkdirSync(log);
+    const jail = { backend: "inotify", logpath: [log, other], journalmatch: [], findtime: 600 };
+    const running = {
+      jail,
+      state: "waiting",
+      origin: "none",
+      reason: undefined as string | undefined,
+      files: new Set(),
+    };
+    const core = {
+      system: { ...system, log: { say: () => undefined } },
+      jails: new Map([["app", running]]),
+      config: { daemon: { linecap: 8192 } },
+      events: { tell: () => undefined },
+      told: () => undefined,
+      now: () => Date.now(),
+    } as unknown as Core;
+    const pipeline = {
+      positions: new Map(),
+      forgetScanners: () => undefined,
+      take: () => undefined,
+    } as unknown as Pipeline;
+    const supervisor = createSupervisor(core, pipeline);
+    supervisor.align();
+    await eventually("it is broken", () => running.state === "broken");
+    expect(running.reason).toBe(`${log} is a directory, not a file`);
+    expect([...supervisor.problems.values()]).toEqual([`${log} is a directory, not a file`]);
+    fs.writeFileSync(other, "");
+    supervisor.align();
+    expect(running).toMatchObject({ state: "running", reason: undefined });
+    fs.unlinkSync(other);
+    supervisor.align();
+    expect(running.state).toBe("broken");
+    fs.rmdirSync(log);
+    supervisor.align();
+    expect(running.state).toBe("waiting");
+    expect(supervisor.problems.size).toBe(0);
+    fs.symlinkSync(`${directory}/nothing`, log);
+    supervisor.align();
+    expect(running.state).toBe("waiting");
+    fs.unlinkSync(log);
+    fs.writeFileSync(log, "");
+    await eventually("it runs", () => running.state === "running", 8000);
+    supervisor.align();
+    expect(running.state).toBe("running");
+    await supervisor.close();
+  }));
