@@ -3,7 +3,7 @@
 
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
-import type { Fault, Filter, Place, Result } from "../core/domain.ts";
+import type { Fault, Filter, JsonShape, Place, Result } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
 import { formats } from "../core/filter.ts";
 import { fillParameters } from "../core/pattern.ts";
@@ -32,12 +32,22 @@ const sample = z.strictObject({
   trustedproxies: texts.optional(),
   fail: z.union([z.literal(false), failure, z.array(failure)]),
 });
+const shape = z.strictObject({
+  address: oneOrMore.optional(),
+  user: oneOrMore.optional(),
+  message: oneOrMore.optional(),
+  time: oneOrMore.optional(),
+  forwarded: oneOrMore.optional(),
+  require: z.record(text, oneOrMore).optional(),
+});
+const shapes = z.union([shape, z.array(shape).min(1)]);
 const mode = z.strictObject({
   extends: oneOrMore.optional(),
   replace: z.boolean().optional(),
   prefregex: texts.optional(),
   failregex: texts.optional(),
   ignoreregex: texts.optional(),
+  json: shapes.optional(),
 });
 const parameter = z.union([
   text,
@@ -52,16 +62,7 @@ const filter = z.strictObject({
   datepattern: oneOrMore.optional(),
   maxlines: z.int().min(1).max(100).optional(),
   session: z.strictObject({ key: text, expire: z.union([text, z.number()]).optional() }).optional(),
-  json: z
-    .strictObject({
-      address: oneOrMore.optional(),
-      user: oneOrMore.optional(),
-      message: oneOrMore.optional(),
-      time: oneOrMore.optional(),
-      forwarded: oneOrMore.optional(),
-      require: z.record(text, text).optional(),
-    })
-    .optional(),
+  json: shapes.optional(),
   logencoding: text.optional(),
   forgeable: z.union([text, z.partialRecord(z.enum(formats), text)]).optional(),
   unforgeable: text.optional(),
@@ -163,13 +164,14 @@ export function parseJailFile(name: string, source: string, file: string): Resul
 function faultsOf(issue: z.core.$ZodIssue, at: (path: Path, which: "key" | "value") => Place): Fault[] {
   const path: Path = issue.path.filter((step) => typeof step !== "symbol");
   if (issue.code === "unrecognized_keys") {
-    const shapes: Readonly<Record<string, readonly string[]>> = {
+    const tables: Readonly<Record<string, readonly string[]>> = {
       filter: Object.keys(filter.shape),
       sample: Object.keys(sample.shape),
       modes: Object.keys(mode.shape),
+      json: Object.keys(shape.shape),
     };
-    const where = [...path].reverse().find((step) => typeof step === "string" && Object.hasOwn(shapes, step));
-    const known = shapes[path.includes("modes") ? "modes" : String(where)] ?? [];
+    const where = [...path].reverse().find((step) => typeof step === "string" && Object.hasOwn(tables, step));
+    const known = tables[where === "json" ? where : path.includes("modes") ? "modes" : String(where)] ?? [];
     return issue.keys.map((key) => ({
       what: `there is no key "${key}" in [${path.join(".")}]`,
       ...meant(key, known),
@@ -177,7 +179,9 @@ function faultsOf(issue: z.core.$ZodIssue, at: (path: Path, which: "key" | "valu
     }));
   }
   if (issue.code === "invalid_union") {
-    const deeper = issue.errors.find((branch) => branch.every((one) => one.path.length > 0));
+    const deeper = issue.errors.find((branch) =>
+      branch.every((one) => one.path.length > 0 || one.code === "unrecognized_keys"),
+    );
     if (deeper !== undefined) {
       return deeper.flatMap((one) => faultsOf({ ...one, path: [...issue.path, ...one.path] }, at));
     }
@@ -209,10 +213,12 @@ export interface FilterChanges {
   readonly logencoding?: string;
 }
 
+type TextList = Exclude<keyof Lists, "json">;
 interface Lists {
   readonly prefregex: readonly string[];
   readonly failregex: readonly string[];
   readonly ignoreregex: readonly string[];
+  readonly json: readonly z.infer<typeof shape>[];
 }
 
 /** The filter of a mode with its parameters filled in. Faults: unknown mode or parameter, a value that is none of its words. */
@@ -258,17 +264,7 @@ export function effectiveFilter(file: JailFile, changes: FilterChanges = {}): Re
       key === undefined
         ? undefined
         : { key, expire: expire?.ok === true && typeof expire.value === "number" ? expire.value : 600 },
-    json:
-      table.json === undefined
-        ? undefined
-        : {
-            address: list(table.json.address),
-            user: list(table.json.user),
-            message: list(table.json.message),
-            time: list(table.json.time),
-            ...(table.json.forwarded === undefined ? {} : { forwarded: list(table.json.forwarded) }),
-            ...(table.json.require === undefined ? {} : { require: table.json.require }),
-          },
+    json: lists.json.length === 0 ? undefined : lists.json.map((one) => shapeOf(one, fill)),
     logencoding: changes.logencoding ?? table.logencoding ?? "utf-8",
     forgeable: typeof table.forgeable === "string" ? table.forgeable : undefined,
     ...(typeof table.forgeable === "object" ? { forgeableFormats: table.forgeable } : {}),
@@ -277,6 +273,28 @@ export function effectiveFilter(file: JailFile, changes: FilterChanges = {}): Re
     own,
   };
   return faults.length > 0 ? { ok: false, faults } : { ok: true, value };
+}
+
+/** Parameters may stand in what a record must have, as in other expressions. */
+function shapeOf(
+  table: z.infer<typeof shape>,
+  fill: (sources: readonly string[], path: Path) => string[],
+): JsonShape {
+  const require = Object.entries(table.require ?? {});
+  return {
+    address: list(table.address),
+    user: list(table.user),
+    message: list(table.message),
+    time: list(table.time),
+    ...(table.forwarded === undefined ? {} : { forwarded: list(table.forwarded) }),
+    ...(table.require === undefined
+      ? {}
+      : {
+          require: Object.fromEntries(
+            require.map(([path, one]) => [path, fill(list(one), ["filter", "json"])]),
+          ),
+        }),
+  };
 }
 
 const list = (value: string | readonly string[] | undefined): readonly string[] =>
@@ -290,6 +308,7 @@ function listsOf(file: JailFile, wanted: string, faults: Fault[], at: (path: Pat
     prefregex: list(table.prefregex),
     failregex: table.failregex ?? [],
     ignoreregex: table.ignoreregex ?? [],
+    json: [table.json ?? []].flat(),
   };
   const added = (name: string, above: readonly string[]): Lists => {
     const one = Object.hasOwn(modes, name) ? modes[name] : undefined;
@@ -298,7 +317,7 @@ function listsOf(file: JailFile, wanted: string, faults: Fault[], at: (path: Pat
         what: `modes extend each other in a circle: ${[...above, name].join(" → ")}`,
         ...at(["filter", "modes", name]),
       });
-      return { prefregex: [], failregex: [], ignoreregex: [] };
+      return { prefregex: [], failregex: [], ignoreregex: [], json: [] };
     }
     const parts = list(one?.extends).map((other) => {
       if (!Object.hasOwn(modes, other) && other !== "normal") {
@@ -309,19 +328,22 @@ function listsOf(file: JailFile, wanted: string, faults: Fault[], at: (path: Pat
       }
       return added(other, [...above, name]);
     });
-    const join = (key: keyof Lists): string[] => [
-      ...parts.flatMap((part) => part[key]),
-      ...(one?.[key] ?? []),
-    ];
-    return { prefregex: join("prefregex"), failregex: join("failregex"), ignoreregex: join("ignoreregex") };
+    const join = (key: TextList): string[] => [...parts.flatMap((part) => part[key]), ...(one?.[key] ?? [])];
+    return {
+      prefregex: join("prefregex"),
+      failregex: join("failregex"),
+      ignoreregex: join("ignoreregex"),
+      json: [...parts.flatMap((part) => part.json), ...[one?.json ?? []].flat()],
+    };
   };
   const own = added(wanted, []);
   const replaces = Object.hasOwn(modes, wanted) && modes[wanted]?.replace === true;
-  const merge = (key: keyof Lists): readonly string[] => [...new Set([...base[key], ...own[key]])];
+  const merge = (key: TextList): readonly string[] => [...new Set([...base[key], ...own[key]])];
   return {
     prefregex: own.prefregex.length > 0 ? own.prefregex : base.prefregex,
     failregex: replaces ? own.failregex : merge("failregex"),
     ignoreregex: merge("ignoreregex"),
+    json: replaces && own.json.length > 0 ? own.json : [...base.json, ...own.json],
   };
 }
 

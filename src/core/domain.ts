@@ -82,8 +82,8 @@ export interface Filter {
   readonly maxlines: number;
   /** Lines of one session tied together; undefined when each line stands alone. */
   readonly session: SessionRule | undefined;
-  /** For format "json": dotted paths of the fields. */
-  readonly json: JsonPaths | undefined;
+  /** For format "json": the shapes of its records, tried in order. */
+  readonly json: readonly JsonShape[] | undefined;
   readonly logencoding: string;
   /** Reason why whoever can write text into this log can forge a record; undefined: cannot. */
   readonly forgeable: string | undefined;
@@ -106,15 +106,17 @@ export interface SessionRule {
   readonly expire: Seconds;
 }
 
-export interface JsonPaths {
+/** Dotted paths of the fields of one kind of record. */
+export interface JsonShape {
   readonly address: readonly string[];
   readonly user: readonly string[];
+  /** What failregex see; none: a record that has what is required is a failure. */
   readonly message: readonly string[];
   readonly time: readonly string[];
   /** Paths of a forwarded-for list; looked at only when `address` is a trusted proxy. */
   readonly forwarded?: readonly string[];
-  /** Values that a record must have: path → expression; all must match. */
-  readonly require?: Readonly<Record<string, string>>;
+  /** Values that a record must have: path → expressions, of which one must match; each path must have one. */
+  readonly require?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** One matched attempt. `host` is the address to blame; `target` is what would be banned for it. */

@@ -4,7 +4,7 @@
 import { encodingOf } from "./bytes.ts";
 import { compileTimePattern, type TimePattern } from "./datetime.ts";
 import type { Direct } from "./direct.ts";
-import type { Fault, Filter, Result, Seconds } from "./domain.ts";
+import type { Fault, Filter, JsonShape, Result, Seconds } from "./domain.ts";
 import { compilePattern, type Pattern } from "./pattern.ts";
 
 export type Format = (typeof formats)[number];
@@ -33,13 +33,21 @@ export interface CompiledFilter {
   readonly session:
     | { readonly byPid: boolean; readonly key: Expression | undefined; readonly expire: Seconds }
     | undefined;
-  readonly require: readonly { readonly path: string; readonly regex: RegExp }[];
+  readonly shapes: readonly CompiledShape[];
   /** Every line that matters holds one of these texts; undefined: not known. */
   readonly gate: readonly string[] | undefined;
   /** Failregex that can match a message by its first char; [256] is for all others. */
   readonly byFirst: readonly (readonly Expression[])[];
   /** What is legal but unwise in the expressions, for the doctor. */
   readonly lints: readonly Lint[];
+}
+
+/** One kind of JSON record. */
+export interface CompiledShape {
+  readonly paths: JsonShape;
+  readonly require: readonly { readonly path: string; readonly regexes: readonly RegExp[] }[];
+  /** Failures found by it. */
+  readonly stats: { hits: number };
 }
 
 export interface Lint {
@@ -156,12 +164,18 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   });
   let program: RegExp | undefined;
   let unforgeable: RegExp | undefined;
-  const require: { path: string; regex: RegExp }[] = [];
+  const shapes: CompiledShape[] = [];
   try {
     unforgeable = filter.unforgeable === undefined ? undefined : new RegExp(filter.unforgeable);
     program = filter.program === undefined ? undefined : new RegExp(`^(?:${filter.program})$`);
-    for (const [path, source] of Object.entries(filter.json?.require ?? {}))
-      require.push({ path, regex: new RegExp(source) });
+    for (const paths of filter.json ?? []) {
+      const require = Object.entries(paths.require ?? {});
+      shapes.push({
+        paths,
+        require: require.map(([path, sources]) => ({ path, regexes: sources.map((one) => new RegExp(one)) })),
+        stats: { hits: 0 },
+      });
+    }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     faults.push({ what: `an expression cannot be read: ${error.message}` });
@@ -214,6 +228,8 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
   const byFirst: (readonly Expression[])[] = new Array(257).fill(anywhere);
   for (const code of new Set(fail.flatMap(({ pattern }) => pattern.leads?.map(firstCode) ?? [])))
     byFirst[code] = fail.filter(({ pattern }) => canBegin(pattern, code));
+  // What is left of a line whose date was cut out need not stand in the line, and some JSON counts by its fields alone.
+  const byTexts = !names.includes("fail2ban") && shapes.every(({ paths }) => paths.message.length > 0);
   const value: CompiledFilter = {
     filter,
     formats: names as Format[],
@@ -224,9 +240,8 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
     ignore,
     dates,
     session,
-    require,
-    // What is left of a line whose date was cut out need not stand in the line.
-    gate: names.includes("fail2ban") ? undefined : gateOf(prefix, fail, multiline, names.includes("json")),
+    shapes,
+    gate: byTexts ? gateOf(prefix, fail, multiline, names.includes("json")) : undefined,
     byFirst,
     lints,
   };

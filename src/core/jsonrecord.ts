@@ -3,7 +3,8 @@
 
 import { behindProxy, judge } from "./blame.ts";
 import { copyText, decodeText, encodeText } from "./bytes.ts";
-import { type CompiledFilter, type Expression, expression } from "./filter.ts";
+import type { JsonShape } from "./domain.ts";
+import { type CompiledFilter, type CompiledShape, type Expression, expression } from "./filter.ts";
 import { type MatchContext, matchMessage, run, type Said } from "./match.ts";
 
 /**
@@ -66,10 +67,9 @@ export interface JsonSaid {
   readonly time: unknown;
 }
 
-/** What the JSON text of one record says; undefined when it is no JSON, or nothing. */
+/** What the JSON text of one record says, by the first shape that it has; undefined when it is no JSON, or nothing. */
 export function matchJson(filter: CompiledFilter, line: string, context: MatchContext): JsonSaid | undefined {
-  const paths = filter.filter.json;
-  if (paths === undefined) return undefined;
+  if (filter.shapes.length === 0) return undefined;
   let record: unknown;
   try {
     record = JSON.parse(decodeText(line));
@@ -77,18 +77,41 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
     return undefined;
   }
   if (typeof record !== "object" || record === null) return undefined;
-  for (const { path, regex } of filter.require) {
-    const text = asText(valueAt(record, path));
-    if (text === undefined || !regex.test(text)) return undefined;
+  // JSON may have escaped what the message holds: the line being ASCII says nothing.
+  context = { ...context, ascii: () => false };
+  for (const shape of filter.shapes) {
+    if (!hasShape(record, shape)) continue;
+    const said = saysAs(filter, shape.paths, record, context);
+    if (said === undefined) continue;
+    const trusted = [...shape.paths.address, ...shape.require.map((one) => one.path)];
+    if (hasTwice(line, record, trusted)) return undefined;
+    if (said.said !== "ignored") shape.stats.hits++;
+    return said;
   }
-  if (hasTwice(line, record, [...paths.address, ...filter.require.map((r) => r.path)])) return undefined;
+  return undefined;
+}
+
+/** Whether each required path has a value that one of its expressions matches; of a list one entry is enough. */
+function hasShape(record: object, { require }: CompiledShape): boolean {
+  return require.every(({ path, regexes }) =>
+    [valueAt(record, path)].flat().some((value) => {
+      const text = asText(value);
+      return text !== undefined && regexes.some((regex) => regex.test(text));
+    }),
+  );
+}
+
+function saysAs(
+  filter: CompiledFilter,
+  paths: JsonShape,
+  record: object,
+  context: MatchContext,
+): JsonSaid | undefined {
   // One record is one message: a line feed in it begins nothing.
   const message = encodeText(textAt(record, paths.message) ?? "").replace(/\n/g, "\\n");
   const time = paths.time.map((path) => valueAt(record, path)).find((value) => value !== undefined);
   let said: Said;
-  // JSON may have escaped what the message holds: the line being ASCII says nothing.
-  context = { ...context, ascii: () => false };
-  if (filter.fail.length > 0) {
+  if (paths.message.length > 0 && filter.fail.length > 0) {
     const outcome = matchMessage(filter, message, 0, message.length, context);
     if (outcome === undefined || outcome === "ended") return undefined;
     if (outcome === "ignored") return { said: outcome, time };
@@ -114,7 +137,7 @@ export function matchJson(filter: CompiledFilter, line: string, context: MatchCo
   return { said: field === undefined ? said : { ...said, user: copyText(field) }, time };
 }
 
-/** Stands for "the fields alone matched" where a filter has no failregex. */
+/** Stands for "the fields alone matched" where a shape has no message or the filter no failregex. */
 const fieldsOnly: Expression = expression(
   {
     source: "",

@@ -114,7 +114,9 @@ function singlesOf({ filter, fail }: CompiledFilter): Ready["singles"] {
       pattern,
       filter() {
         if (made !== undefined) return made;
-        const compiled = compileFilter({ ...filter, failregex: [pattern.source], session: undefined });
+        // JSON that counts by its fields alone is nobody's expression.
+        const json = filter.json?.filter(({ message }) => message.length > 0);
+        const compiled = compileFilter({ ...filter, failregex: [pattern.source], session: undefined, json });
         made = compiled.ok ? compiled.value : undefined;
         return made;
       },
@@ -209,9 +211,12 @@ function coverage(
 ): SampleFault[] {
   const faults: SampleFault[] = [];
   const reached = new Set<string>();
+  const shapesReached = new Set<string>();
   for (const one of ran) {
     for (const { pattern, stats } of one?.compiled.fail ?? [])
       if (stats.hits > 0) reached.add(pattern.source);
+    for (const { paths, stats } of one?.compiled.shapes ?? [])
+      if (stats.hits > 0) shapesReached.add(JSON.stringify(paths));
   }
   const all = new Map(
     modes.flatMap((one) => one?.compiled.fail ?? []).map(({ pattern }) => [pattern.source, pattern]),
@@ -219,6 +224,12 @@ function coverage(
   for (const source of all.keys()) {
     if (!reached.has(source))
       faults.push({ sample: undefined, what: `no sample reaches the failregex ${source}` });
+  }
+  for (const { paths } of modes.flatMap((one) => one?.compiled.shapes ?? [])) {
+    const shape = JSON.stringify(paths);
+    if (shapesReached.has(shape)) continue;
+    shapesReached.add(shape);
+    faults.push({ sample: undefined, what: `no sample is a JSON record of the shape ${shape}` });
   }
   const whole = (what: string): void => void faults.push({ sample: undefined, what });
   if (!samples.some((sample) => sample.fail.length === 0)) whole("no sample shows what is no failure");

@@ -202,7 +202,7 @@ const bothWays = (jail: Jail): boolean =>
   jail.port.some((range) => [...datagrams].some((port) => range.from <= port && port <= range.to));
 
 const seesThrough = (jail: Jail): boolean =>
-  jail.filter.json?.forwarded !== undefined ||
+  (jail.filter.json ?? []).some((shape) => shape.forwarded !== undefined) ||
   [...jail.filter.failregex, ...jail.filter.prefregex].some((one) => one.includes("F-FORWARDED"));
 
 function forgeable(config: Config, jail: Jail): Finding[] {

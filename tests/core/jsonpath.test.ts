@@ -1,7 +1,7 @@
 // Paths into JSON records, and the texts by which lines of JSON are found before they are parsed.
 
 import { describe, expect, test } from "bun:test";
-import type { Filter } from "../../src/core/domain.ts";
+import type { Filter, JsonShape } from "../../src/core/domain.ts";
 import { compileFilter } from "../../src/core/filter.ts";
 import { valueAt } from "../../src/core/jsonrecord.ts";
 import { createScanner } from "../../src/core/scan.ts";
@@ -32,7 +32,7 @@ describe("a path into a record", () => {
   });
 });
 
-const filter = (json: Filter["json"], failregex: readonly string[]): Filter => ({
+const filter = (json: JsonShape | readonly JsonShape[], failregex: readonly string[]): Filter => ({
   name: "test",
   format: "json",
   program: undefined,
@@ -42,7 +42,7 @@ const filter = (json: Filter["json"], failregex: readonly string[]): Filter => (
   datepattern: [],
   maxlines: 1,
   session: undefined,
-  json,
+  json: [json].flat(),
   logencoding: "utf-8",
   forgeable: undefined,
   spoofable: undefined,
@@ -76,4 +76,47 @@ test("of a list of addresses the last is the peer, and the others are believed b
   const line = '{"m":"failed","ips":["198.51.100.9","203.0.113.5","192.0.2.1"]}';
   expect(hosts(one, line)).toEqual(["192.0.2.1"]);
   expect(hosts(one, line, ["192.0.2.1"])).toEqual(["203.0.113.5"]);
+});
+
+describe("shapes of records", () => {
+  const fields = { address: ["ip"], user: [], message: [], time: [] };
+  const record = (more: object): string => JSON.stringify({ ip: "203.0.113.5", ...more });
+
+  test("of several expressions for one path one must match, and each path needs one", () => {
+    const one = filter({ ...fields, require: { action: ["^login$", "^token$"], status: ["^401$"] } }, []);
+    expect(hosts(one, record({ action: "login", status: 401 }))).toEqual(["203.0.113.5"]);
+    expect(hosts(one, record({ action: "token", status: 401 }))).toEqual(["203.0.113.5"]);
+    expect(hosts(one, record({ action: "other", status: 401 }))).toEqual([]);
+    expect(hosts(one, record({ action: "login", status: 200 }))).toEqual([]);
+    expect(hosts(one, record({ action: "login" }))).toEqual([]);
+  });
+
+  test("of a list that is asked for one entry is enough", () => {
+    const one = filter({ ...fields, require: { tags: ["^denied$"] } }, []);
+    expect(hosts(one, record({ tags: ["http", "denied"] }))).toEqual(["203.0.113.5"]);
+    expect(hosts(one, record({ tags: ["http", { denied: "denied" }] }))).toEqual([]);
+    expect(hosts(one, record({ tags: [] }))).toEqual([]);
+  });
+
+  test("the first shape counts that a record has; one without a message counts by its fields alone", () => {
+    const one = filter(
+      [
+        { ...fields, message: ["msg"], require: { kind: ["^login$"] } },
+        { ...fields, address: ["peer"], require: { status: ["^401$"] } },
+      ],
+      ["^wrong password$"],
+    );
+    expect(hosts(one, record({ kind: "login", msg: "wrong password" }))).toEqual(["203.0.113.5"]);
+    expect(hosts(one, record({ kind: "login", msg: "welcome" }))).toEqual([]);
+    expect(hosts(one, record({ msg: "wrong password" }))).toEqual([]);
+    expect(hosts(one, record({ status: 401, peer: "203.0.113.7" }))).toEqual(["203.0.113.7"]);
+    const both = record({ kind: "login", msg: "wrong password", status: 401, peer: "203.0.113.7" });
+    expect(hosts(one, both)).toEqual(["203.0.113.5"]);
+  });
+
+  test("a key that stands twice is refused for the shape that asks for it", () => {
+    const one = filter({ ...fields, require: { status: ["^401$"] } }, []);
+    expect(hosts(one, '{"ip":"203.0.113.5","status":200,"status":401}')).toEqual([]);
+    expect(hosts(one, '{"ip":"198.51.100.9","status":401,"ip":"203.0.113.5"}')).toEqual([]);
+  });
 });

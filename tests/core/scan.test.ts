@@ -340,13 +340,15 @@ describe("JSON", () => {
   const json = {
     format: "json",
     failregex: ["^login failed$"],
-    json: {
-      address: ["req.ip"],
-      user: ["user"],
-      message: ["msg"],
-      time: ["t"],
-      require: { level: "^warn$" },
-    },
+    json: [
+      {
+        address: ["req.ip"],
+        user: ["user"],
+        message: ["msg"],
+        time: ["t"],
+        require: { level: ["^warn$"] },
+      },
+    ],
   };
   const line = (value: object): string => `${JSON.stringify(value)}\n`;
   const record = {
