@@ -165,6 +165,7 @@ Exit code 1: nobody was banned under what you named, or somebody is still shut o
       (value) => {
         if (value.unbanned.length > 20) call.out(`${plural(value.unbanned.length, "ban")} lifted\n`);
         else for (const one of value.unbanned) call.out(`unbanned ${one.target} in ${one.jail}\n`);
+        if (all && value.unbanned.length === 0) call.out("nobody was banned\n");
         const out = new Set(value.covered.map((one) => one.target));
         for (const one of value.absent) if (!out.has(one)) call.out(`${one} was not banned\n`);
         for (const { target, jail, by } of value.covered)

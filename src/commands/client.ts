@@ -1,5 +1,6 @@
 // How a client command speaks with the daemon: HTTP with JSON over the unix socket.
 
+import type { Fault } from "../core/domain.ts";
 import { visible } from "../core/text.ts";
 import { type Call, exits } from "./index.ts";
 
@@ -9,33 +10,49 @@ export type Asked =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly exit: number };
 
+type Reached =
+  | { readonly ok: true; readonly response: Response }
+  | { readonly ok: false; readonly exit: number };
+
 /**
  * The socket to use: -s, else the configuration's when -c is given, else the default. Undefined, and told, where that configuration
  * does not say: the answer of another daemon than the one that was meant would mislead.
  */
-export async function socketOf(call: Call): Promise<string | undefined> {
+async function socketOf(call: Call): Promise<string | undefined> {
   if (call.socket !== undefined) return call.socket;
   if (call.config === undefined) return defaultSocket;
   const { faultText, loadConfig } = await import("../config/index.ts");
   const loaded = loadConfig({ path: call.config, system: call.system });
   if (loaded.ok) return loaded.value.daemon.socket;
-  for (const fault of loaded.faults) call.err(faultText(fault, () => undefined));
-  call.err("f2b: so it is not known which daemon is meant\n  fix: name its socket: -s /run/f2b/f2b.sock\n");
+  const faults = loaded.faults.map((fault) => faultText(fault, () => undefined));
+  for (const text of faults) call.err(text);
+  tell(call, {
+    what: "so it is not known which daemon is meant",
+    ...(call.json ? { why: faults.join("") } : {}),
+    fix: `name its socket: -s ${defaultSocket}`,
+  });
   return undefined;
 }
 
-/** Opens a request; undefined with the reason told on stderr when the daemon cannot be reached. */
+/** On stderr, and with --json on stdout as well, as the daemon's own refusals. */
+function tell(call: Call, fault: Fault): void {
+  if (call.json) call.out(`${JSON.stringify({ fault })}\n`);
+  call.err(`f2b: ${visible(fault.what)}\n${fault.fix === undefined ? "" : `  fix: ${visible(fault.fix)}\n`}`);
+}
+
+/** Opens a request; the reason is told when the daemon cannot be reached. */
 export async function reach(
   call: Call,
   method: string,
   path: string,
   body?: unknown,
   signal?: AbortSignal,
-): Promise<Response | undefined> {
+): Promise<Reached> {
   const socket = await socketOf(call);
-  if (socket === undefined) return undefined;
+  if (socket === undefined) return { ok: false, exit: exits.configuration };
+  const unreached: Reached = { ok: false, exit: exits.unavailable };
   try {
-    return await fetch(`http://f2b${path}`, {
+    const response = await fetch(`http://f2b${path}`, {
       unix: socket,
       method,
       ...(body === undefined
@@ -43,8 +60,9 @@ export async function reach(
         : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       ...(signal === undefined ? {} : { signal }),
     });
+    return { ok: true, response };
   } catch (error) {
-    if (signal?.aborted === true) return undefined;
+    if (signal?.aborted === true) return unreached;
     const code = (error as NodeJS.ErrnoException).code ?? "";
     const stat = call.system.files.stat(socket);
     const why =
@@ -53,16 +71,21 @@ export async function reach(
         : code === "EACCES" || (process.getuid?.() !== 0 && stat.kind === "socket")
           ? `you may not use ${socket} (mode ${(stat.mode & 0o777).toString(8)}, uid ${stat.uid}): try with sudo`
           : `nobody listens on ${socket}`;
-    call.err(`f2b: cannot reach the daemon: ${why}\n`);
-    if (stat === undefined) call.err("Is it running?  systemctl status f2b  |  f2b daemon  |  f2b init\n");
-    return undefined;
+    tell(call, {
+      what: `cannot reach the daemon: ${why}`,
+      ...(stat === undefined
+        ? { fix: "is it running?  systemctl status f2b  |  f2b daemon  |  f2b init" }
+        : {}),
+    });
+    return unreached;
   }
 }
 
 /** One question, one JSON answer. An answer of 4xx or 5xx prints its faults and becomes the exit code. */
 export async function ask(call: Call, method: "GET" | "POST", path: string, body?: unknown): Promise<Asked> {
-  const response = await reach(call, method, path, body);
-  if (response === undefined) return { ok: false, exit: exits.unavailable };
+  const reached = await reach(call, method, path, body);
+  if (!reached.ok) return reached;
+  const { response } = reached;
   const text = await response.text();
   let value: unknown;
   try {
@@ -77,15 +100,13 @@ export async function ask(call: Call, method: "GET" | "POST", path: string, body
   call.err(`f2b: ${visible(fault.what ?? `the daemon answered ${response.status}`)}\n`);
   if (fault.why !== undefined) call.err(`  why: ${fault.why.split("\n").map(visible).join("\n")}\n`);
   if (fault.fix !== undefined) call.err(`  fix: ${visible(fault.fix)}\n`);
-  return {
-    ok: false,
-    exit:
-      response.status === 404 || response.status === 409
-        ? exits.no
-        : response.status === 422
-          ? exits.configuration
-          : exits.usage,
-  };
+  return { ok: false, exit: exitOf(response.status) };
+}
+
+function exitOf(status: number): number {
+  if (status === 404 || status === 409) return exits.no;
+  if (status === 422) return exits.configuration;
+  return status >= 500 ? exits.broken : exits.usage;
 }
 
 /** Asks, and prints the answer: as JSON, else through `print`; `judge` gives the exit code in both cases. */

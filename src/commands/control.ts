@@ -25,7 +25,7 @@ export const version: Command = {
   options: [],
   async run(call) {
     // The program's own version is an answer also where no daemon runs.
-    const quiet = { ...call, err: () => undefined };
+    const quiet = { ...call, json: false, err: () => undefined };
     const asked = await ask(quiet, "GET", "/version");
     const daemon = asked.ok ? (asked.value as { version: string }).version : undefined;
     if (call.json)

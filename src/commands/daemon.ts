@@ -1,7 +1,7 @@
 // f2b daemon: reads the configuration, chooses what can be enforced here, and runs until it is told to stop.
 
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
 import { faultText } from "../config/faults.ts";
@@ -9,6 +9,7 @@ import { type Config, defaultPath, loadConfig } from "../config/index.ts";
 import { readText } from "../config/read.ts";
 import type { Fault, Result } from "../core/domain.ts";
 import { once } from "../core/lazily.ts";
+import { visible } from "../core/text.ts";
 import { surviveBugs } from "../daemon/bugs.ts";
 import { claimFirewall } from "../daemon/claim.ts";
 import { startDaemon } from "../daemon/daemon.ts";
@@ -25,7 +26,7 @@ import { version } from "./version.ts";
 export const daemon: Command = {
   name: "daemon",
   summary: "watch and ban, in the foreground; what the service runs",
-  usage: ["f2b daemon [-c FILE] [--dry-run] [--loglevel LEVEL]"],
+  usage: ["f2b daemon [-c FILE] [-s SOCKET] [--dry-run] [--loglevel LEVEL]"],
   most: 0,
   options: [
     { name: "dry-run", summary: "decide and print, but touch no firewall" },
@@ -38,14 +39,20 @@ Signals: HUP reads the configuration again, USR1 reopens the log file, TERM stop
 };
 
 async function run(call: Call): Promise<number> {
+  const level = levelOf(call.flags.loglevel);
+  if (typeof level === "object") {
+    call.err(`f2b: ${visible(level.what)}\n  fix: ${level.fix}\n`);
+    return exits.usage;
+  }
   // For files and for programs that it starts: what f2b knows is nobody else's.
   process.umask(0o077);
   const choice = call.flags["dry-run"] === true ? undefined : chooserOf(call);
-  const first = read(call.system, call.config);
+  const read = (system: System) => readFor(call, system);
+  const first = read(call.system);
   if (!first.ok) return complain(call, first.faults, exits.configuration);
   const config = first.value;
   const log = createLog({
-    level: levelOf(call, config),
+    level: level ?? config.daemon.loglevel,
     target: config.daemon.logtarget,
     syslogsocket: config.daemon.syslogsocket,
   });
@@ -85,7 +92,7 @@ async function run(call: Call): Promise<number> {
     config: prepared,
     messenger: createMessenger({ system, host: hostname(), ...notificationsOf(prepared, system) }),
     reread: () => {
-      const again = read(system, call.config);
+      const again = read(system);
       return again.ok ? { ok: true, value: prepare(again.value) } : again;
     },
     socketGroup: group.value,
@@ -108,8 +115,13 @@ const touchesFirewall = ({ jails }: Config): boolean =>
     (jail) => jail.enabled && jail.banaction.some((use) => (banactions[use.name]?.needs.length ?? 0) > 0),
   );
 
-const read = (system: System, path: string | undefined): Result<Config> =>
-  loadConfig({ system, ...(path === undefined ? {} : { path }) });
+/** The configuration that -c names, with the socket that -s names. */
+function readFor({ config: path, socket }: Call, system: System): Result<Config> {
+  const loaded = loadConfig({ system, ...(path === undefined ? {} : { path }) });
+  if (!loaded.ok || socket === undefined) return loaded;
+  const daemon = { ...loaded.value.daemon, socket: resolve(socket) };
+  return { ok: true, value: { ...loaded.value, daemon } };
+}
 
 /** Every fault with its place, as for f2b config check; the first one's own exit code where it has one. */
 function complain(call: Call, faults: readonly Fault[], exit: number): number {
@@ -130,9 +142,10 @@ function lineReader(system: System): (file: string, line: number) => string | un
   };
 }
 
-function levelOf(call: Call, config: Config): LogWriter["level"] {
-  const asked = levels.find((level) => level === call.flags.loglevel);
-  return asked ?? config.daemon.loglevel;
+function levelOf(asked: Call["flags"][string] | undefined): LogWriter["level"] | Fault | undefined {
+  if (typeof asked !== "string") return undefined;
+  const level = levels.find((one) => one === asked.toLowerCase());
+  return level ?? { what: `"${asked}" is no loglevel`, fix: `one of ${levels.join(", ")}` };
 }
 
 interface Enforcement {

@@ -41,12 +41,12 @@ export const events: Command = {
       );
       return exits.usage;
     }
-    const response = await reach(call, "GET", "/events");
-    if (response === undefined) return exits.unavailable;
+    const reached = await reach(call, "GET", "/events");
+    if (!reached.ok) return reached.exit;
     const wanted = names.length > 0 ? new Set<string>(names) : undefined;
     let rest = "";
     const decoder = new TextDecoder();
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of reached.response.body ?? []) {
       const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {

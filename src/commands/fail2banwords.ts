@@ -39,8 +39,17 @@ const commands: Readonly<Record<string, string>> = {
   "--dump-pretty": "f2b config show",
 };
 
+/** Which daemon is meant is said alike in both; wherever it stands, it is none of the words. */
+function withoutPlaces(argv: Words): Words {
+  const places = /^(?:-[cs]|--(?:config|socket|conf))$/;
+  return argv.filter(
+    (word, i) => !places.test(word) && !places.test(argv[i - 1] ?? "") && !/^--(?:config|socket)=/.test(word),
+  );
+}
+
 /** What to type instead; undefined: fail2ban has no such words either. */
-export function fromFail2ban([command = "", ...words]: Words): string | undefined {
+export function fromFail2ban(argv: Words): string | undefined {
+  const [command = "", ...words] = withoutPlaces(argv).filter((word) => word !== "--json");
   if (Object.hasOwn(commands, command)) return commands[command];
   if (command !== "set" && command !== "get") return undefined;
   const [first = "", word = "", ...rest] = words;

@@ -44,15 +44,23 @@ export function parseWords(command: Command, argv: readonly string[]): Parsed | 
     ),
   });
   const words: string[] = [];
+  let number = -1;
   const flags = new Map<string, string | boolean | string[]>();
   for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
+    if (token.kind !== "option") continue;
     // f2b set JAIL KEY -= VALUE
-    if (token.kind === "option" && token.rawName === "-=") {
+    if (token.rawName === "-=") {
       words.push("-=");
       continue;
     }
-    if (token.kind !== "option") continue;
+    // A number and no options, of which the parser sees one in each char: f2b set JAIL bantime -1
+    const typed = argv[token.index] ?? "";
+    if (/^-\d/.test(typed)) {
+      if (token.index !== number) words.push(typed);
+      number = token.index;
+      continue;
+    }
     const option = known.get(token.name) ?? shorts.get(token.name);
     if (option === undefined) {
       const meant = suggest(token.name, [...known.keys()]);

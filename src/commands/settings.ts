@@ -17,7 +17,7 @@ interface Setting {
 /** What was set only now is gone with the next reading of the configuration. */
 const passing = (jail: string): string =>
   jail === "daemon"
-    ? "until the next start; loglevel in [daemon] makes it last"
+    ? "until the next start; --save makes it last"
     : "until the next reload or start; --save makes it last";
 
 export const get: Command = {
@@ -56,7 +56,7 @@ export const set: Command = {
     "f2b set JAIL KEY VALUE… [--save]",
     "f2b set JAIL KEY += VALUE…",
     "f2b set JAIL KEY -= VALUE…",
-    "f2b set daemon loglevel LEVEL",
+    "f2b set daemon loglevel LEVEL [--save]",
   ],
   options: [
     {

@@ -99,10 +99,10 @@ async function live(call: Call, state: Mutable): Promise<number> {
 
 /** Reads the event stream until the end; opens it again when the daemon was restarted. */
 async function follow(call: Call, state: Mutable, signal: AbortSignal, draw: () => void): Promise<void> {
-  const quiet = { ...call, err: () => undefined };
+  const quiet = { ...call, json: false, err: () => undefined };
   while (!signal.aborted) {
     try {
-      const response = await reach(
+      const reached = await reach(
         quiet,
         "GET",
         `/events?recent=${state.events.length === 0}`,
@@ -111,7 +111,7 @@ async function follow(call: Call, state: Mutable, signal: AbortSignal, draw: () 
       );
       let rest = "";
       const decoder = new TextDecoder();
-      for await (const chunk of response?.body ?? []) {
+      for await (const chunk of (reached.ok ? reached.response.body : null) ?? []) {
         const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) if (line !== "") enter(state, JSON.parse(line) as DaemonEvent);

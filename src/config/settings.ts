@@ -202,15 +202,16 @@ function lookUp(
   return Object.hasOwn(settings, key) ? { setting: settings[key]!, key } : undefined;
 }
 
-/** The effective value and how the configuration would spell it. */
+/** The effective value and how the configuration would spell it; `key` is the setting's own name. */
 export function formatSetting(
   jail: Jail,
   key: string,
-): Result<{ readonly value: unknown; readonly text: string }> {
+): Result<{ readonly key: string; readonly value: unknown; readonly text: string }> {
   const found = lookUp(key);
   if (found === undefined) return noSuch(key);
   const value = found.setting.get(jail);
-  return { ok: true, value: { value: value ?? null, text: value === undefined ? "none" : tomlText(value) } };
+  const text = value === undefined ? "none" : tomlText(value);
+  return { ok: true, value: { key: found.key, value: value ?? null, text } };
 }
 
 /**
@@ -231,7 +232,7 @@ export function parseSetting(jail: Jail, key: string, words: readonly string[]):
     return wrong({ what: `${found.key} wants a value` });
   const value = list ? listValue(setting, jail, rest, change) : single(setting.kind, rest.join(" "));
   if (isFault(value)) return wrong(value);
-  const judged = judgeValue(found.key, setting, value);
+  const judged = judgeValue(jail, found.key, setting, value);
   return judged.ok ? { ok: true, value } : judged;
 }
 
@@ -288,7 +289,7 @@ function single(kind: Setting["kind"], text: string): unknown {
   return text;
 }
 
-function judgeValue(key: string, setting: Setting, value: unknown): Result<unknown> {
+function judgeValue(jail: Jail, key: string, setting: Setting, value: unknown): Result<unknown> {
   const checked = setting.schema().safeParse(value, { reportInput: true });
   if (!checked.success) {
     const faults = faultsOf(checked.error.issues, () => ({ file: "", line: 1, column: 1 }), [key]);
@@ -304,6 +305,16 @@ function judgeValue(key: string, setting: Setting, value: unknown): Result<unkno
         fix: near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`,
       });
     }
+    const needy = value.find(
+      (name) =>
+        !jail.banaction.some((use) => use.name === name) &&
+        banactions[String(name)]?.options.safeParse({}).success === false,
+    );
+    if (needy !== undefined)
+      return wrong({
+        what: `banaction "${needy}" wants options, which cannot be set while the jail runs`,
+        fix: `write banaction = { name = "${needy}", … } in the configuration, then f2b reload`,
+      });
   }
   return { ok: true, value: checked.data };
 }
@@ -312,7 +323,7 @@ function judgeValue(key: string, setting: Setting, value: unknown): Result<unkno
 export function applySetting(jail: Jail, key: string, value: unknown): Result<Jail> {
   const found = lookUp(key);
   if (found === undefined) return noSuch(key);
-  const judged = judgeValue(found.key, found.setting, value);
+  const judged = judgeValue(jail, found.key, found.setting, value);
   return judged.ok ? { ok: true, value: found.setting.set(jail, judged.value) } : judged;
 }
 
@@ -349,16 +360,26 @@ const head = `# Settings changed by "f2b set … --save". Read after f2b.toml an
 # are lost at the next change. To undo one, remove its line and type "f2b reload".
 `;
 
+interface Where {
+  readonly system: System;
+  readonly statedir: string;
+}
+
 /**
  * Adds a value to the saved settings, through a temporary file. Gives the file's path. A saved file that is damaged is not
  * touched but named.
  */
-export function saveSetting(
-  where: { readonly system: System; readonly statedir: string },
-  jail: string,
-  key: string,
-  value: unknown,
-): Result<string> {
+export function saveSetting(where: Where, jail: string, key: string, value: unknown): Result<string> {
+  const found = lookUp(key);
+  const steps = found?.key === "bantime" ? ["bantime", "base"] : (found?.key ?? key).split(".");
+  return save(where, ["jails", jail, ...steps], value);
+}
+
+/** The same for a key of [daemon]. */
+export const saveDaemonSetting = (where: Where, key: string, value: unknown): Result<string> =>
+  save(where, ["daemon", key], value);
+
+function save(where: Where, steps: readonly string[], value: unknown): Result<string> {
   const path = join(where.statedir, savedName);
   const { files } = where.system;
   let data: Tree = {};
@@ -372,12 +393,6 @@ export function saveSetting(
       };
     data = { ...before.value.data };
   }
-  const found = lookUp(key);
-  const steps = [
-    "jails",
-    jail,
-    ...(found?.key === "bantime" ? ["bantime", "base"] : (found?.key ?? key).split(".")),
-  ];
   let at = data;
   for (const [n, step] of steps.slice(0, -1).entries()) {
     const inner = Object.hasOwn(at, step) ? at[step] : undefined;

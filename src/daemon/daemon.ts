@@ -33,7 +33,7 @@ import { lookAtMachine } from "./machine.ts";
 import type { Messenger } from "./messenger.ts";
 import { createMetricsPort } from "./metricsport.ts";
 import { notificationsOf } from "./notifications.ts";
-import { createOperations, type Operations } from "./operate.ts";
+import { createOperations, type Operations, setLevel } from "./operate.ts";
 import { createPipeline, emptyOutcome, type Pipeline } from "./pipeline.ts";
 import { placeBook } from "./places.ts";
 import { applyConfig, type Reloaded } from "./reload.ts";
@@ -178,7 +178,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     get applied() {
       return applied;
     },
-    chatty: ["info", "debug", "trace"].includes(settings.loglevel),
+    chatty: false,
     dirty: false,
     told: (event) => messenger.post(event),
     sayOnce(level, text) {
@@ -199,6 +199,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     whyIneffective,
     schedule,
   };
+  setLevel(core, log, log.level);
   const pipeline: Pipeline = createPipeline(core);
   const supervisor: Supervisor = createSupervisor(core, pipeline);
   const operations = createOperations(core, pipeline, supervisor, log);
@@ -391,7 +392,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     stopJail: operations.stopJail,
     async reload(only) {
       system.log.say("info", "reading the configuration again");
+      const { loglevel } = core.config.daemon;
       const done = await applyConfig({ core, shared, pipeline, supervisor, next: options.reread(), only });
+      if (core.config.daemon.loglevel !== loglevel) setLevel(core, log, core.config.daemon.loglevel);
       guard = lookAgain(core.config);
       messenger.configure(notificationsOf(core.config, system));
       metricsPort.align();

@@ -117,13 +117,21 @@ export function prepare(running: RunningJail): void {
   running.slow.clear();
   const unfit = unfitness(running.jail);
   const compiled = compileFilter(runnable(running.jail));
-  const fault =
-    unfit ?? (compiled.ok ? undefined : (compiled.faults[0] ?? { what: "the filter is not usable" }));
+  const fault = unfit ?? (compiled.ok ? undefined : faultOf(compiled));
   if (compiled.ok && fault === undefined) running.compiled = compiled.value;
   running.state = fault === undefined ? "waiting" : "broken";
   running.reason = fault?.what;
   running.fix = fault?.fix;
 }
+
+/** Why the jail's filter cannot be compiled. */
+export function unusable(jail: Jail): Fault | undefined {
+  const compiled = compileFilter(runnable(jail));
+  return compiled.ok ? undefined : faultOf(compiled);
+}
+
+const faultOf = ({ faults }: { readonly faults: readonly Fault[] }): Fault =>
+  faults[0] ?? { what: "the filter is not usable" };
 
 /** The jail's filter as it runs: forms of lines that strangers can write whole are left out unless they are accepted. */
 export const runnable = ({ filter, acceptForgeable }: Jail): Filter =>

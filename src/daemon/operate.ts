@@ -1,15 +1,22 @@
 // An operator's wishes: ban, unban, start and stop a jail, change a setting. The same order as for failures: state and journal, then firewall.
 
-import { applySetting, formatSetting, parseSetting, saveSetting, settableKeys } from "../config/settings.ts";
+import {
+  applySetting,
+  formatSetting,
+  parseSetting,
+  saveDaemonSetting,
+  saveSetting,
+  settableKeys,
+} from "../config/settings.ts";
 import { parsePrefix, prefixContains, targetKey } from "../core/address.ts";
-import type { Ban, Jail, JailName, JournalRecord, Span, Target } from "../core/domain.ts";
+import type { Ban, Jail, JailName, JournalRecord, Result, Span, Target } from "../core/domain.ts";
 import { covering, jailBans } from "../core/state.ts";
 import { plural, suggest } from "../core/text.ts";
 import type { Level } from "../system/index.ts";
-import type { LogWriter } from "../system/log.ts";
+import { type LogWriter, levels } from "../system/log.ts";
 import { Refusal } from "./control.ts";
 import type { Core } from "./core.ts";
-import { openPlace, prepare, type RunningJail } from "./jail.ts";
+import { openPlace, prepare, type RunningJail, unusable } from "./jail.ts";
 import { emptyOutcome, type Outcome, type Pipeline } from "./pipeline.ts";
 import type { BanReport } from "./report.ts";
 import { reportBan } from "./reporting.ts";
@@ -56,7 +63,11 @@ export interface Operations {
   dropForbidden(): Promise<void>;
 }
 
-const loglevels: readonly Level[] = ["critical", "error", "warning", "notice", "info", "debug", "trace"];
+/** How much the daemon says of itself; each failure is told from "info" on. */
+export function setLevel(core: Core, log: LogWriter, level: Level): void {
+  log.level = level;
+  core.chatty = levels.indexOf(level) >= levels.indexOf("info");
+}
 
 export function createOperations(
   core: Core,
@@ -125,7 +136,19 @@ export function createOperations(
         fix: meant === undefined ? `settings: ${settableKeys.join(", ")}` : `did you mean ${meant}?`,
       });
     }
-    return { jail: running.jail.name, key, ...formatted.value };
+    return { jail: running.jail.name, ...formatted.value };
+  }
+
+  const where = () => ({ system: core.system, statedir: core.config.daemon.statedir });
+
+  /** What is in force but could not be saved is a fault all the same. */
+  function savedAt(saved: Result<string>): string {
+    if (saved.ok) return saved.value;
+    const [fault] = saved.faults;
+    throw new Refusal(503, {
+      ...fault,
+      what: fault?.what ?? "the setting is in force but could not be saved",
+    });
   }
 
   return {
@@ -275,31 +298,34 @@ export function createOperations(
 
     async setSetting(name, key, words, save) {
       if (name === "daemon") {
-        const level = loglevels.find((one) => one === words[0]?.toLowerCase());
+        const level = levels.find((one) => one === words[0]?.toLowerCase());
         if (key !== "loglevel" || level === undefined)
           throw new Refusal(400, {
             what: "of the daemon only loglevel can be set while it runs",
-            fix: `f2b set daemon loglevel ${loglevels.join("|")}`,
+            fix: `f2b set daemon loglevel ${levels.join("|")}`,
           });
-        log.level = level;
-        core.chatty = ["info", "debug", "trace"].includes(level);
-        return { jail: name, key, value: level, text: level };
+        setLevel(core, log, level);
+        const path = save ? savedAt(saveDaemonSetting(where(), key, level)) : undefined;
+        return {
+          jail: name,
+          key,
+          value: level,
+          text: level,
+          ...(path === undefined ? {} : { saved: path }),
+        };
       }
       const running = jailOf(name);
       const parsed = parseSetting(running.jail, key, words);
       if (!parsed.ok) throw new Refusal(400, parsed.faults[0] ?? { what: `${key} cannot be set to that` });
       const applied = applySetting(running.jail, key, parsed.value);
       if (!applied.ok) throw new Refusal(400, applied.faults[0] ?? { what: `${key} cannot be set to that` });
+      const fault = applied.value.filter === running.jail.filter ? undefined : unusable(applied.value);
+      if (fault !== undefined) throw new Refusal(400, fault);
       await changeJail(core, pipeline, supervisor, running, applied.value);
-      core.system.log.say("info", `[${name}] ${key} = ${settingOf(running, key).text}`, {
-        saved: String(save),
-      });
-      const saved = save
-        ? saveSetting({ system: core.system, statedir: core.config.daemon.statedir }, name, key, parsed.value)
-        : undefined;
-      if (saved !== undefined && !saved.ok)
-        throw new Refusal(503, saved.faults[0] ?? { what: "the setting is in force but could not be saved" });
-      return { ...settingOf(running, key), ...(saved === undefined ? {} : { saved: saved.value }) };
+      const now = settingOf(running, key);
+      core.system.log.say("info", `[${name}] ${now.key} = ${now.text}`, { saved: String(save) });
+      const path = save ? savedAt(saveSetting(where(), name, key, parsed.value)) : undefined;
+      return { ...now, ...(path === undefined ? {} : { saved: path }) };
     },
 
     async dropForbidden() {

@@ -93,9 +93,39 @@ describe("words that mean something else", () => {
     expect(await typed("doctor --only F2B999 /dev/null")).toMatchObject({ code: exits.usage });
   });
 
+  test("a number is no option: -1 is a length without end, wherever one is due", async () => {
+    const set = await commands.set!.load();
+    expect(parseWords(set, ["sshd", "bantime", "-1", "--save"])).toEqual({
+      words: ["sshd", "bantime", "-1"],
+      flags: { save: true },
+    });
+    expect(parseWords(set, ["sshd", "maxretry", "-10m"])).toEqual({
+      words: ["sshd", "maxretry", "-10m"],
+      flags: {},
+    });
+    const ban = await commands.ban!.load();
+    expect(parseWords(ban, ["sshd", "192.0.2.1", "--for", "-1"])).toMatchObject({ flags: { for: "-1" } });
+  });
+
+  test("with --json also what keeps the daemon from being asked is one JSON document", async () => {
+    const { code, out, err } = await typed("ping --json -s /nonexistent/f2b.sock");
+    expect(code).toBe(exits.unavailable);
+    expect(JSON.parse(out)).toMatchObject({ fault: { what: expect.stringContaining("cannot reach") } });
+    expect(err).toContain("cannot reach");
+    expect(JSON.parse((await typed("version --json -s /nonexistent/f2b.sock")).out)).toMatchObject({
+      version: expect.any(String),
+    });
+  });
+
+  test("a log level of the daemon that does not exist is refused, before anything is done", async () => {
+    const { code, err } = await typed("daemon --dry-run --loglevel loud");
+    expect(code).toBe(exits.usage);
+    expect(err).toContain('"loud" is no loglevel');
+  });
+
   test("a configuration that is not there names no daemon to ask", async () => {
     const { code, err } = await typed("status -c /nonexistent/f2b.toml");
-    expect(code).toBe(exits.unavailable);
+    expect(code).toBe(exits.configuration);
     expect(err).toContain("/nonexistent/f2b.toml does not exist");
     expect(err).toContain("-s /run/f2b/f2b.sock");
   });
@@ -111,6 +141,8 @@ describe("fail2ban-client's words", () => {
     expect(said("set loglevel DEBUG")).toBe("f2b set daemon loglevel DEBUG");
     expect(said("get dbpurgeage")).toBe("f2b config show");
     expect(said("-t")).toBe("f2b config check");
+    expect(said("-c /etc/x.toml set sshd banip 192.0.2.1")).toBe("f2b ban sshd 192.0.2.1");
+    expect(said("--socket=/run/x --json get sshd -s /run/y banip")).toBe("f2b status sshd --all");
   });
 
   test("never hide a setting or a command of ours", () => {

@@ -136,6 +136,21 @@ test("no words crash f2b set", () => {
   );
 });
 
+test("a banaction that wants options is not set without them; one that the jail has keeps its own", () => {
+  for (const name of ["command", "cloudflare"]) {
+    const parsed = parseSetting(jail, "banaction", [name]);
+    expect(parsed.ok ? "" : parsed.faults[0]?.what).toContain("wants options");
+    expect(applySetting(jail, "banaction", [name]).ok).toBe(false);
+  }
+  const has = { ...jail, banaction: [{ name: "command", options: { ban: ["/bin/true"] } }] };
+  const applied = applySetting(has, "banaction", ["command", "nftables"]);
+  expect(applied.ok && applied.value.banaction[0]).toEqual(has.banaction[0]!);
+});
+
+test("what is shown of a setting has its own name, also when it was asked for as fail2ban does", () => {
+  expect(formatSetting(jail, "addignoreip")).toMatchObject({ ok: true, value: { key: "ignoreip" } });
+});
+
 describe("f2b set --save", () => {
   test("writes what the next start reads, key after key", () => {
     const system = fakeSystem();
