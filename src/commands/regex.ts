@@ -7,7 +7,7 @@ import { type Config, faultText, loadConfig } from "../config/index.ts";
 import { effectiveFilter, type JailFile, parametersOf, parseJailFile } from "../config/jailfile.ts";
 import { parsePrefix } from "../core/address.ts";
 import { decodeText } from "../core/bytes.ts";
-import { createZone, resolveStamp, stampAt, type Zone } from "../core/datetime.ts";
+import { createZone, resolveStamp, stampAt, withoutZone, type Zone } from "../core/datetime.ts";
 import type { Filter, JournaldEntry, Result, Target, Time } from "../core/domain.ts";
 import { type CompiledFilter, compileFilter } from "../core/filter.ts";
 import { createPrefixSet } from "../core/prefixset.ts";
@@ -99,7 +99,9 @@ function prepare(call: Call, wanted: string): Result<Trial> {
   const mode = typeof call.flags.mode === "string" ? call.flags.mode : undefined;
   const filter = filterOf(call, wanted, mode, options.value);
   if (!filter.ok) return filter;
-  const compiled = compileFilter(filter.value.filter);
+  const compiled = compileFilter(
+    call.flags.tz === undefined ? filter.value.filter : unzoned(filter.value.filter),
+  );
   if (!compiled.ok) return compiled;
   const machine = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zoneName = typeof call.flags.tz === "string" ? call.flags.tz : (filter.value.zone ?? machine);
@@ -135,6 +137,9 @@ function prepare(call: Call, wanted: string): Result<Trial> {
     },
   };
 }
+
+/** A zone that is asked for goes before what the filter says of its times. */
+const unzoned = (filter: Filter): Filter => ({ ...filter, datepattern: filter.datepattern.map(withoutZone) });
 
 const wrong = (what: string, fix: string): Result<never> => ({ ok: false, faults: [{ what, fix }] });
 

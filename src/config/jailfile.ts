@@ -3,6 +3,7 @@
 
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
+import { withoutZone } from "../core/datetime.ts";
 import type { Fault, Filter, JsonShape, Place, Result } from "../core/domain.ts";
 import { parseDuration } from "../core/duration.ts";
 import { formats } from "../core/filter.ts";
@@ -30,6 +31,7 @@ const sample = z.strictObject({
   parameters: z.record(text, text).optional(),
   journal: z.boolean().optional(),
   trustedproxies: texts.optional(),
+  timezone: text.optional(),
   fail: z.union([z.literal(false), failure, z.array(failure)]),
 });
 const shape = z.strictObject({
@@ -155,6 +157,7 @@ export function parseJailFile(name: string, source: string, file: string): Resul
         parameters: one.parameters ?? {},
         journal: one.journal ?? false,
         trustedproxies: one.trustedproxies ?? [],
+        timezone: one.timezone ?? "UTC",
         fail: one.fail === false ? [] : Array.isArray(one.fail) ? one.fail : [one.fail],
       })),
     },
@@ -209,6 +212,8 @@ export interface FilterChanges {
   readonly failregex?: readonly string[];
   readonly ignoreregex?: readonly string[];
   readonly datepattern?: readonly string[];
+  /** The jail says itself in which zone its times are: what the file's patterns say of it does not count. */
+  readonly zoned?: boolean;
   readonly maxlines?: number;
   readonly logencoding?: string;
 }
@@ -258,7 +263,9 @@ export function effectiveFilter(file: JailFile, changes: FilterChanges = {}): Re
     prefregex: fill(changes.prefregex ?? lists.prefregex, ["filter", "prefregex"]),
     failregex: fill(changes.failregex ?? lists.failregex, ["filter", "failregex"]),
     ignoreregex: fill(changes.ignoreregex ?? lists.ignoreregex, ["filter", "ignoreregex"]),
-    datepattern: changes.datepattern ?? list(table.datepattern),
+    datepattern:
+      changes.datepattern ??
+      (changes.zoned === true ? list(table.datepattern).map(withoutZone) : list(table.datepattern)),
     maxlines: changes.maxlines ?? table.maxlines ?? 1,
     session:
       key === undefined

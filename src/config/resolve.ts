@@ -90,6 +90,7 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     readonly all: Merged;
     readonly serviceName: string;
     readonly file: Result<JailFile> | undefined;
+    readonly from: Source | undefined;
   } {
     const own = table("jails", name);
     const serviceName = typeof own.filter === "string" ? own.filter : name;
@@ -99,11 +100,11 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
     graft(all, ["jails", name], merged, ["defaults"]);
     if (file?.ok === true && from !== undefined) mergeAt(all, ["jails", name], file.value.settings, from);
     graft(all, ["jails", name], merged, ["jails", name]);
-    return { all, serviceName, file };
+    return { all, serviceName, file, from };
   }
 
   function jail(name: string, changes: Readonly<Tree> = {}): Resolved {
-    const { all, serviceName, file } = stack(name);
+    const { all, serviceName, file, from } = stack(name);
     if (Object.keys(changes).length > 0)
       mergeAt(all, ["jails", name], changes, { file: "changes", text: "" });
     const at = (path: Path, which: "key" | "value"): Place => {
@@ -156,7 +157,11 @@ export function createResolver({ merged, ownJails, notify }: Inputs): Resolver {
       base.ok && everywhere && !modesOf(base.value).includes(settings.mode ?? "") ? undefined : settings.mode;
     if (base.ok && faults.length === 0)
       found("wrong", ...wordFaults(base.value, mode, settings.parameters, at));
-    const filter = base.ok && faults.length === 0 ? filterOf(base.value, { ...settings, mode }) : undefined;
+    // Of the jail's own, not what holds for all or what the service's file says by itself.
+    const zone = all.written.get(`jails.${name}.logtimezone`);
+    const zoned = zone !== undefined && zone.path[0] !== "defaults" && zone.source.file !== from?.file;
+    const filter =
+      base.ok && faults.length === 0 ? filterOf(base.value, { ...settings, mode }, zoned) : undefined;
     if (filter?.ok === false)
       found("broken", ...filter.faults.map((fault) => ({ at: at(["parameters"], "key"), ...fault })));
     const banaction = banactionOf(settings, at);
@@ -276,11 +281,12 @@ function wordFaults(
   return faults;
 }
 
-function filterOf(file: JailFile, settings: JailSettings): Result<Filter> {
+function filterOf(file: JailFile, settings: JailSettings, zoned: boolean): Result<Filter> {
   const adding = (["failregex", "ignoreregex", "prefregex"] as const).filter(
     (key) => settings[key]?.[0] === "+",
   );
   const base = {
+    zoned,
     ...(settings.mode === undefined ? {} : { mode: settings.mode }),
     ...(settings.parameters === undefined ? {} : { parameters: settings.parameters }),
     ...(settings.datepattern === undefined ? {} : { datepattern: settings.datepattern }),

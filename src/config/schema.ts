@@ -381,7 +381,8 @@ export const ownKeys = lazily({
     }),
   datepattern: () =>
     values.textList().meta({
-      description: "Patterns of times that are not known by themselves.",
+      description:
+        "Patterns of times that are not known by themselves; {UTC} at the end is their zone where they name none.",
       otherwise: "the filter's",
       examples: [["%Y-%m-%d %H:%M:%S"]],
     }),

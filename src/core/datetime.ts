@@ -74,6 +74,8 @@ export interface Stamp {
   readonly ms: number;
   /** Minutes east of UTC. */
   readonly zone?: number;
+  /** Where it names no zone: the one that its pattern states. */
+  readonly stated?: Zone;
 }
 
 const day = 86_400_000;
@@ -82,8 +84,9 @@ const day = 86_400_000;
  * The instant a stamp means. A date without year is the last such date that is not more than a day after `now` (clocks
  * and zones may differ), a time without date the last such time not more than five minutes after `now`.
  */
-export function resolveStamp(stamp: Stamp, now: Time, zone: Zone): Time | undefined {
+export function resolveStamp(stamp: Stamp, now: Time, around: Zone): Time | undefined {
   if (stamp.epoch !== undefined) return stamp.epoch;
+  const zone = stamp.stated ?? around;
   const clock = stamp.hour * 3_600_000 + stamp.minute * 60_000 + stamp.second * 1000 + stamp.ms;
   const instant = (local: number): Time =>
     stamp.zone === undefined ? zone.toUtc(local) : local - stamp.zone * 60_000;
@@ -212,12 +215,29 @@ export interface TimePattern {
   readonly none: boolean;
 }
 
+/** "{UTC}", "{Europe/Berlin}", "{+02:00}" at the end of a pattern. */
+const zoneWord = /\{([A-Za-z]\w*(?:[/+-]\w+)*|[+-]\d\d:?\d\d)\}$/;
+const words = ["NONE", "EPOCH", "LEPOCH", "TAI64N", "UNB"];
+const statedZone = (source: string): RegExpExecArray | null => {
+  const found = zoneWord.exec(source);
+  return found === null || words.includes(found[1]!) ? null : found;
+};
+
+/** A datepattern without the zone that it states, for whoever knows better. */
+export const withoutZone = (source: string): string => source.slice(0, statedZone(source)?.index);
+
 /**
  * A `datepattern`: strptime fields (%Y %m %d %H %M %S %f %z %b …, also fail2ban's %Ex forms), EPOCH, LEPOCH, TAI64N,
- * "^" for the start of the line; all else is an expression. Captures of one's own do not matter.
+ * "^" for the start of the line, "{UTC}" (or another zone) at its end for times that name none; all else is an expression.
+ * Captures of one's own do not matter.
  */
 export function compileTimePattern(source: string): Result<TimePattern> {
-  let rest = source.replace(/\{\^LN-BEG\}/g, "^").replace(/\{UNB\}|\*\*/g, "");
+  const zoned = statedZone(source);
+  const stated = zoned === null ? undefined : createZone(zoned[1]!);
+  if (zoned !== null && stated === undefined) return noPattern(source, `there is no time zone "${zoned[1]}"`);
+  let rest = withoutZone(source)
+    .replace(/\{\^LN-BEG\}/g, "^")
+    .replace(/\{UNB\}|\*\*/g, "");
   const none = /\{NONE\}/.test(rest);
   if (none) rest = "";
   const anchored = rest.startsWith("^");
@@ -258,13 +278,13 @@ export function compileTimePattern(source: string): Result<TimePattern> {
     const at = (line: string, from: number): Stamp | undefined => {
       sticky.lastIndex = from;
       const match = none ? null : sticky.exec(line);
-      return match === null ? undefined : readStamp(match, roles);
+      return match === null ? undefined : readStamp(match, roles, stated);
     };
     const find = (line: string, from: number, to: number): Stamp | undefined => {
       if (anchored || none) return at(line, from);
       search.lastIndex = 0;
       const match = search.exec(line.slice(from, to));
-      const stamp = match === null ? undefined : readStamp(match, roles);
+      const stamp = match === null ? undefined : readStamp(match, roles, stated);
       return stamp === undefined ? undefined : { ...stamp, start: stamp.start + from, end: stamp.end + from };
     };
     return { ok: true, value: { source, at, find, none } };
@@ -279,7 +299,11 @@ function noPattern(source: string, why: string): Result<never> {
   return { ok: false, faults: [fault] };
 }
 
-function readStamp(match: RegExpExecArray, roles: readonly Field[]): Stamp | undefined {
+function readStamp(
+  match: RegExpExecArray,
+  roles: readonly Field[],
+  stated: Zone | undefined,
+): Stamp | undefined {
   let year: number | undefined;
   let month: number | undefined;
   let date: number | undefined;
@@ -357,6 +381,7 @@ function readStamp(match: RegExpExecArray, roles: readonly Field[]): Stamp | und
     ...(month === undefined ? {} : { month }),
     ...(date === undefined ? {} : { day: date }),
     ...(zone === undefined ? {} : { zone }),
+    ...(zone === undefined && stated !== undefined ? { stated } : {}),
   };
 }
 

@@ -19,6 +19,8 @@ export interface Sample {
   /** The lines are journald's, rendered "HOST IDENT[PID]: MESSAGE". */
   readonly journal: boolean;
   readonly trustedproxies: readonly string[];
+  /** The machine's. */
+  readonly timezone: string;
   /** What must come out over all lines, in order. */
   readonly fail: readonly Expected[];
 }
@@ -43,7 +45,7 @@ export type FilterFor = (
   parameters: Readonly<Record<string, string>>,
 ) => Result<Filter>;
 
-/** Samples without year are of 2026, times are UTC. */
+/** Samples without year are of 2026; times that are expected are UTC. */
 const sampleNow: Time = Date.UTC(2026, 11, 31, 12);
 
 /** A rendered journald line as an entry; a line without "IDENT: " is all message. */
@@ -158,7 +160,7 @@ function scannerFor(filter: CompiledFilter, sample: Sample): Scanner {
   return createScanner(
     [{ jail: "sample", filter, names: true, ...(proxies.length === 0 ? {} : { trusted }) }],
     {
-      zone: createZone("UTC") ?? utc,
+      zone: createZone(sample.timezone) ?? utc,
       thorough: true,
     },
   );

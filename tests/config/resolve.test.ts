@@ -209,6 +209,25 @@ test("a jail that nobody names can be looked at, also with changes", () => {
   expect(resolver.jail("demo", { maxretry: 0 }).ok).toBe(false);
 });
 
+test("a zone of the jail's own goes before what the service's file says of its times, one for all does not", () => {
+  const files = {
+    "/etc/f2b/jails/zoned.toml": `${demo.replace("[filter]", "[filter]\ndatepattern = ['^%Y-%m-%d %H:%M:%S{UTC}']")}`,
+  };
+  const zoned = "[jails.zoned]\nenabled = true\n";
+  const patterns = (toml: string): readonly string[] | undefined => {
+    const jail = good(toml, files).resolver.jail("zoned");
+    return jail.ok ? jail.value.filter.datepattern : undefined;
+  };
+  expect(patterns(zoned)).toEqual(["^%Y-%m-%d %H:%M:%S{UTC}"]);
+  expect(patterns(`[defaults]\nlogtimezone = "Europe/Berlin"\n${zoned}`)).toEqual([
+    "^%Y-%m-%d %H:%M:%S{UTC}",
+  ]);
+  expect(patterns(`${zoned}logtimezone = "Europe/Berlin"`)).toEqual(["^%Y-%m-%d %H:%M:%S"]);
+  expect(patterns(`${zoned}logtimezone = "Europe/Berlin"\ndatepattern = ["%H:%M:%S{UTC}"]`)).toEqual([
+    "%H:%M:%S{UTC}",
+  ]);
+});
+
 test("notifications are known by name; a jail tells all of them unless it names some", () => {
   const config = good(
     "[notify.a]\ntype = 'syslog'\n[notify.b]\ntype = 'syslog'\n[jails.demo]\nenabled = true\n[jails.two]\nenabled = true\nfilter = 'demo'\nnotify = 'b'\n[report]\nschedule = 'daily 07:00'\nnotify = ['a']",

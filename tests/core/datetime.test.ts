@@ -9,6 +9,7 @@ import {
   stampAt,
   utc,
   valueTime,
+  withoutZone,
   type Zone,
 } from "../../src/core/datetime.ts";
 import { LineTime } from "../../src/core/linetime.ts";
@@ -143,7 +144,7 @@ test("the shortcuts for lines of the same second and hour change nothing", () =>
       fc.array(fc.integer({ min: -40 * 86_400, max: 0 }), { maxLength: 30 }),
       fc.boolean(),
       (offsets, near) => {
-        times.begin({ text: "", ends: undefined, times: undefined, page: undefined }, now);
+        times.begin({ text: "", ends: undefined, times: undefined }, now);
         for (const offset of offsets) {
           const at = new Date(now + (near ? offset % 7000 : offset) * 1000);
           const stamp = `${at.toUTCString().slice(8, 11)} ${String(at.getUTCDate()).padStart(2)} ${at.toISOString().slice(11, 19)}`;
@@ -155,4 +156,42 @@ test("the shortcuts for lines of the same second and hour change nothing", () =>
       },
     ),
   );
+});
+
+describe("a zone that a pattern states", () => {
+  const told = (source: string, text: string, zone = zurich): string | undefined => {
+    const pattern = compileTimePattern(source);
+    if (!pattern.ok) return pattern.faults[0]?.why;
+    const stamp = pattern.value.find(text, 0, text.length);
+    const time = stamp === undefined ? undefined : resolveStamp(stamp, now, zone);
+    return time === undefined ? undefined : new Date(time).toISOString();
+  };
+
+  test("is that of its times, whatever the machine's is", () => {
+    expect(told("^%Y-%m-%d %H:%M:%S{UTC}", "2026-03-02 10:15:09 x")).toBe("2026-03-02T10:15:09.000Z");
+    expect(told("^%Y-%m-%d %H:%M:%S", "2026-03-02 10:15:09 x")).toBe("2026-03-02T09:15:09.000Z");
+    expect(told("%d.%m %H:%M:%S{America/New_York}", "x 02.03 05:15:09")).toBe("2026-03-02T10:15:09.000Z");
+    expect(told("%H:%M:%S{+05:30}", "15:45:09", utc)).toBe("2026-03-02T10:15:09.000Z");
+  });
+
+  test("stands back where the time names one itself", () => {
+    expect(told("%Y-%m-%d %H:%M:%S(?: %z)?{UTC}", "2026-03-02 10:15:09 +0300")).toBe(
+      "2026-03-02T07:15:09.000Z",
+    );
+    expect(told("EPOCH{+02:00}", "1772446509 x")).toBe("2026-03-02T10:15:09.000Z");
+  });
+
+  test("is refused when there is no such zone; a count and a word of the language are none", () => {
+    expect(told("%H:%M:%S{Europe/Atlantis}", "10:15:09")).toBe('there is no time zone "Europe/Atlantis"');
+    expect(told("%H:%M:%S[.]\\d{3}", "10:15:09.250")).toBe("2026-03-02T09:15:09.000Z");
+    expect(told("{EPOCH}", "1772446509")).toBe("2026-03-02T10:15:09.000Z");
+  });
+
+  test("can be taken out", () =>
+    expect(["%H:%M{UTC}", "\\d{3}", "{EPOCH}", "{NONE}"].map(withoutZone)).toEqual([
+      "%H:%M",
+      "\\d{3}",
+      "{EPOCH}",
+      "{NONE}",
+    ]));
 });
