@@ -1,6 +1,7 @@
 // Time as logs write it: text at a known place → milliseconds since the epoch. The formats of syslog, ISO 8601, access and
 // error logs and the odd ones of single services are written in the same strptime-like language as a filter's `datepattern`.
 
+import { decodeText } from "./bytes.ts";
 import type { Fault, Result, Time } from "./domain.ts";
 
 // ------------------------------------------------------------------------------------------------------------ time zones
@@ -114,7 +115,35 @@ export function resolveStamp(stamp: Stamp, now: Time, around: Zone): Time | unde
 
 // -------------------------------------------------------------------------------------------------------------- patterns
 
-const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
+/**
+ * Months by the first letters of their names, without accents: English first, then what services write that format their times in the
+ * machine's language (ProFTPD until 1.3.5, Java's own logger, Apache with a time format of one's own): German, French, Spanish, Italian,
+ * Portuguese, Dutch, Scandinavian, Finnish, Polish, Czech, Hungarian, Romanian, Turkish, Russian. Syslog daemons always write English.
+ */
+const months = [
+  "jan ene gen ian sty led oca tamm янв",
+  "feb fev uno lut sub helm фев",
+  "mar mrt maar bre maal мар",
+  "apr avr abr kwi dub nis huht апр",
+  "may mai mag maj mei kve touk мая май",
+  "jun juin iun giu cze cen haz kesa июн",
+  "jul juil iul lug lip cec tem hein июл",
+  "aug aou ago sie srp agu elok elo авг",
+  "sep set szep wrz zar eyl syys сен",
+  "oct okt out ott paz rij eki loka окт",
+  "nov noi lis kas marr ноя",
+  "dec dez dic des gru pro ara joul дек",
+].map((names) => names.split(" "));
+const monthsByName = new Map(months.flatMap((names, at) => names.map((name) => [name, at + 1] as const)));
+
+/** 1 to 12; undefined: the name of no month. `text` as read, UTF-8 or Latin-1. */
+function monthOf(text: string): number | undefined {
+  const english = monthsByName.get(text.slice(0, 3).toLowerCase());
+  if (english !== undefined && text.length === 3) return english;
+  const name = decodeText(text).toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
+  return monthsByName.get(name.slice(0, 4)) ?? monthsByName.get(name.slice(0, 3));
+}
+
 /** Abbreviations of zones that logs write; those that mean several zones are read as the commonest. */
 const zones: Readonly<Record<string, number>> = {
   UTC: 0,
@@ -172,6 +201,9 @@ type Field =
   | "t"
   | "";
 
+/** The name of a month or a day as bytes: letters, and what stands for others in UTF-8 and Latin-1. */
+const nameText = "[A-Za-z\\x80-\\xff][A-Za-z\\x80-\\xff]{1,16}\\.?";
+
 const fields: Readonly<Record<string, { readonly field: Field; readonly text: string }>> = {
   Y: { field: "Y", text: "\\d{4}" },
   y: { field: "y", text: "\\d{2}" },
@@ -186,10 +218,10 @@ const fields: Readonly<Record<string, { readonly field: Field; readonly text: st
   M: { field: "M", text: "[0-5]\\d" },
   S: { field: "S", text: "[0-5]\\d|6[01]" },
   f: { field: "f", text: "\\d{1,9}" },
-  b: { field: "b", text: "[A-Za-z]{3}[a-z]{0,6}\\.?" },
-  B: { field: "b", text: "[A-Za-z]{3}[a-z]{0,6}\\.?" },
-  a: { field: "", text: "[A-Za-z]{2,9}\\.?" },
-  A: { field: "", text: "[A-Za-z]{2,9}\\.?" },
+  b: { field: "b", text: nameText },
+  B: { field: "b", text: nameText },
+  a: { field: "", text: nameText },
+  A: { field: "", text: nameText },
   z: { field: "z", text: "Z|UTC|GMT|[+-]\\d{2}:?\\d{2}|[+-]\\d{2}" },
   Z: { field: "Z", text: zoneNames },
   j: { field: "j", text: "\\d{3}" },
@@ -325,8 +357,8 @@ function readStamp(
         month = Number(text);
         break;
       case "b":
-        month = months.indexOf(text.slice(0, 3).toLowerCase()) + 1;
-        if (month === 0) return undefined;
+        month = monthOf(text);
+        if (month === undefined) return undefined;
         break;
       case "d":
         date = Number(text);
@@ -442,7 +474,8 @@ const tai = known("TAI64N");
 export function stampAt(text: string, at: number): Stamp | undefined {
   const code = text.charCodeAt(at);
   if (code >= 48 && code <= 57) return first(withDigits, text, at);
-  if ((code >= 65 && code <= 90) || (code >= 97 && code <= 122)) return first(withLetters, text, at);
+  if ((code >= 65 && code <= 90) || (code >= 97 && code <= 122) || code >= 128)
+    return first(withLetters, text, at);
   return code === 64 ? tai.at(text, at) : undefined;
 }
 

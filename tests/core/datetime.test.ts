@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { encodeText } from "../../src/core/bytes.ts";
 import {
   compileTimePattern,
   createZone,
@@ -46,6 +47,25 @@ describe("known formats", () => {
   ])("%s", (text, iso) => {
     expect(read(text)).toBe(iso);
   });
+
+  test.each([
+    ["juil. 28 16:42:17 web1", "2025-07-28T16:42:17.000Z"],
+    ["juin 28 16:42:17 web1", "2025-06-28T16:42:17.000Z"],
+    ["févr. 02, 2026 10:15:09 AM x", "2026-02-02T10:15:09.000Z"],
+    ["août 28 16:42:17 web1", "2025-08-28T16:42:17.000Z"],
+    ["Mär 02 10:15:09 web1", "2026-03-02T10:15:09.000Z"],
+    ["Okt 28 16:42:17 web1", "2025-10-28T16:42:17.000Z"],
+    ["ápr 06 16:56:30 web1", "2025-04-06T16:56:30.000Z"],
+    ["paź 06 16:56:30 web1", "2025-10-06T16:56:30.000Z"],
+    ["мая 06 16:56:30 web1", "2025-05-06T16:56:30.000Z"],
+    ["mié ene 14 10:15:09 2026", "2026-01-14T10:15:09.000Z"],
+    ["02/Mai/2025:10:15:09 +0200]", "2025-05-02T08:15:09.000Z"],
+  ])("in the machine's language: %s", (text, iso) => {
+    expect(read(encodeText(text))).toBe(iso);
+  });
+
+  test("in the machine's language and Latin-1", () =>
+    expect(read("d\xe9c. 28 16:42:17 web1")).toBe("2025-12-28T16:42:17.000Z"));
 
   test.each(["not a time", "2026-13-02 10:15:09", "Foo  2 10:15:09", "99999", ""])("%p is none", (text) => {
     expect(read(text)).toBeUndefined();
