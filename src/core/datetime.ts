@@ -199,6 +199,7 @@ type Field =
   | "s"
   | "ms"
   | "t"
+  | "x"
   | "";
 
 /** The name of a month or a day as bytes: letters, and what stands for others in UTF-8 and Latin-1. */
@@ -232,6 +233,7 @@ const fields: Readonly<Record<string, { readonly field: Field; readonly text: st
 };
 
 const keywords: readonly (readonly [RegExp, string, Field])[] = [
+  [/^\{?HEXEPOCH\}?/, "[0-9a-f]{8}(?:\\.[0-9a-f]{5,8})?(?![0-9a-f.])", "x"],
   [/^\{?LEPOCH\}?/, "\\d{13,16}", "ms"],
   [/^\{?EPOCH\}?/, "\\d{10,11}(?:\\.\\d{1,6})?", "s"],
   [/^\{?TAI64N\}?/, "@[0-9a-f]{24}", "t"],
@@ -249,7 +251,7 @@ export interface TimePattern {
 
 /** "{UTC}", "{Europe/Berlin}", "{+02:00}" at the end of a pattern. */
 const zoneWord = /\{([A-Za-z]\w*(?:[/+-]\w+)*|[+-]\d\d:?\d\d)\}$/;
-const words = ["NONE", "EPOCH", "LEPOCH", "TAI64N", "UNB"];
+const words = ["NONE", "EPOCH", "HEXEPOCH", "LEPOCH", "TAI64N", "UNB"];
 const statedZone = (source: string): RegExpExecArray | null => {
   const found = zoneWord.exec(source);
   return found === null || words.includes(found[1]!) ? null : found;
@@ -259,7 +261,7 @@ const statedZone = (source: string): RegExpExecArray | null => {
 export const withoutZone = (source: string): string => source.slice(0, statedZone(source)?.index);
 
 /**
- * A `datepattern`: strptime fields (%Y %m %d %H %M %S %f %z %b …, also fail2ban's %Ex forms), EPOCH, LEPOCH, TAI64N,
+ * A `datepattern`: strptime fields (%Y %m %d %H %M %S %f %z %b …, also fail2ban's %Ex forms), EPOCH, LEPOCH, TAI64N, HEXEPOCH,
  * "^" for the start of the line, "{UTC}" (or another zone) at its end for times that name none; all else is an expression.
  * Captures of one's own do not matter.
  */
@@ -397,6 +399,14 @@ function readStamp(
         // TAI64N: 2^62 + seconds. Services differ about the leap seconds before 1972; they are left out here.
         epoch = Number.parseInt(text.slice(2, 17), 16) * 1000;
         break;
+      case "x": {
+        // OpenLDAP's: nanoseconds have eight digits, microseconds (where there is no finer clock) five.
+        const fraction = Number.parseInt(text.slice(9) || "0", 16);
+        epoch =
+          Number.parseInt(text.slice(0, 8), 16) * 1000 +
+          Math.floor(fraction / (text.length > 14 ? 1e6 : 1e3));
+        break;
+      }
       default:
     }
   }

@@ -205,6 +205,7 @@ describe("a zone that a pattern states", () => {
     expect(told("%H:%M:%S{Europe/Atlantis}", "10:15:09")).toBe('there is no time zone "Europe/Atlantis"');
     expect(told("%H:%M:%S[.]\\d{3}", "10:15:09.250")).toBe("2026-03-02T09:15:09.000Z");
     expect(told("{EPOCH}", "1772446509")).toBe("2026-03-02T10:15:09.000Z");
+    expect(told("{HEXEPOCH}", "69a5632d x")).toBe("2026-03-02T10:15:09.000Z");
   });
 
   test("can be taken out", () =>
@@ -214,4 +215,16 @@ describe("a zone that a pattern states", () => {
       "{EPOCH}",
       "{NONE}",
     ]));
+});
+
+test.each([
+  ["69a5632d conn=1", "2026-03-02T10:15:09.000Z"],
+  ["69a5632d.0d6f8a9c 0x7f1c2b7fe640 conn=1", "2026-03-02T10:15:09.225Z"],
+  ["69a5632d.37051 0x7f1c2b7fe640 conn=1", "2026-03-02T10:15:09.225Z"],
+  ["69a5632da conn=1", undefined],
+  ["69a5632d.0d6f8a9c1 conn=1", undefined],
+])("slapd's hexadecimal seconds: %s", (text, iso) => {
+  const pattern = compileTimePattern("^HEXEPOCH");
+  const stamp = pattern.ok ? pattern.value.find(text, 0, text.length) : undefined;
+  expect(stamp?.epoch === undefined ? undefined : new Date(stamp.epoch).toISOString()).toBe(iso);
 });
