@@ -29,6 +29,8 @@ export interface Core {
   chatty: boolean;
   /** Something has changed since the last checkpoint. */
   dirty: boolean;
+  /** A log has been begun: where must be known also if this process is killed in a moment. */
+  checkpointSoon(): void;
   /** Tells the notifiers; never waits. */
   told(event: Event): void;
   /** Says something once an hour, for what would otherwise be said at every line. */

@@ -84,6 +84,8 @@ export interface DaemonOptions {
 
 const watchMs = 1000;
 const machineMs = 5000;
+/** Logs that are begun together are written down together. */
+const earlyMs = 200;
 const sayAgainMs = 3600_000;
 
 /** Starts; faults are what an administrator must mend, never a stack trace. */
@@ -164,6 +166,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     },
   });
 
+  let lastEarly = Number.NEGATIVE_INFINITY;
+  let cancelEarly: (() => void) | undefined;
   const core: Core = {
     system,
     config: options.config,
@@ -180,6 +184,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
     },
     chatty: false,
     dirty: false,
+    checkpointSoon() {
+      const pause = Math.max(0, lastEarly + earlyMs - system.clock.monotonic());
+      cancelEarly ??= system.clock.after(pause, () => {
+        cancelEarly = undefined;
+        lastEarly = system.clock.monotonic();
+        checkpoint();
+      });
+    },
     told: (event) => messenger.post(event),
     sayOnce(level, text) {
       if (clock.now() - (saidAt.get(text) ?? Number.NEGATIVE_INFINITY) < sayAgainMs) return;
@@ -479,6 +491,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon | read
       ready.stopping();
       system.log.say("notice", "stopping; bans stand until their time is up");
       ticking = false;
+      cancelEarly?.();
       stopReports();
       metricsPort.close();
       messenger.post({ kind: "stop", at: clock.now(), text: `f2b ${version} is stopping` });

@@ -118,8 +118,11 @@ export function createSupervisor(core: Core, pipeline: Pipeline): Supervisor {
 
   /** A bug on the way of one chunk costs that chunk: read again it would only throw again, and keep everybody's logs from being read. */
   function take(chunk: Chunk): void {
+    const source = chunk.kind === "file" ? chunk.path : "journald";
+    const begun = !pipeline.positions.has(source);
     try {
       pipeline.take(chunk);
+      if (begun) core.checkpointSoon();
     } catch (error) {
       const where = chunk.kind === "file" ? `${chunk.path} at byte ${chunk.offset}` : "the journal";
       system.log.say(

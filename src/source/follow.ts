@@ -69,6 +69,8 @@ export class Follow {
   #known = new Set<string>();
   #missingSince: number | undefined;
   #start: FollowStart | undefined;
+  /** Opened without a known position: that is told also when there is nothing to read, or a rotation while nobody reads would be missed. */
+  #unknown: Tail | undefined;
   #overlong = 0;
   #overlongFrom = 0;
 
@@ -108,7 +110,10 @@ export class Follow {
   /** Reads one piece; undefined when there is nothing to read now. */
   async step(): Promise<FileChunk[] | undefined> {
     await this.#look();
-    return (await this.#readRests()) ?? (await this.#readDrains()) ?? this.#readCurrent();
+    const read = (await this.#readRests()) ?? (await this.#readDrains()) ?? (await this.#readCurrent());
+    const unknown = this.#unknown;
+    this.#unknown = undefined;
+    return read ?? (unknown === undefined ? undefined : [this.#chunk("", unknown.offset, unknown.spot, [])]);
   }
 
   /**
@@ -135,6 +140,7 @@ export class Follow {
     this.#rests = [];
     this.#drains = [];
     this.#current = undefined;
+    this.#unknown = undefined;
   }
 
   #letGo(tail: Tail): void {
@@ -242,6 +248,7 @@ export class Follow {
     if (start === undefined || tail.offset > 0) return;
     const { position } = start;
     if (position === undefined) {
+      this.#unknown = tail;
       if (start.since !== undefined)
         tail.seek(startOffset(this.context.system, this.path, start.since, start.timeOf));
       return;

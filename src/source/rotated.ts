@@ -64,8 +64,11 @@ export function isRotatedName(base: string, name: string): boolean {
 
 /** Where reading goes on behind `spot`; undefined when it is nowhere any more. The path itself is not looked at. */
 export async function locate(system: System, path: string, spot: FileSpot): Promise<Rotated | undefined> {
-  // An inode number is given to a new file soon after the old one is gone: without text before the place nothing is certain.
-  if (spot.offset === 0) return undefined;
+  // An inode number is given to a new file soon after the old one is gone: without text before the place only the name is left to tell.
+  if (spot.offset === 0)
+    return siblings(system, path).find(
+      ({ stat, packing }) => packing === undefined && stat.ino === spot.ino && stat.dev === spot.dev,
+    );
   const base = basename(path);
   const same = look(system, path, (name) => name !== base).find(({ stat }) => stat.ino === spot.ino);
   if (same !== undefined && (holds(system, same, spot) || (await packedHolds(system, same, spot))))

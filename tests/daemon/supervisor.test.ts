@@ -22,6 +22,7 @@ test("a chunk on which the pipeline throws is told and passed over; what comes b
       events: { tell: () => undefined },
       told: () => undefined,
       now: () => Date.now(),
+      checkpointSoon: () => undefined,
     } as unknown as Core;
     const taken: string[] = [];
     const pipeline = {
@@ -58,6 +59,7 @@ test("that a log is no longer read is told once, and that it is read again; not 
       events: { tell: () => undefined },
       told: (event: (typeof told)[number]) => told.push(event),
       now: () => Date.now(),
+      checkpointSoon: () => undefined,
     } as unknown as Core;
     const pipeline = {
       positions: new Map(),
@@ -98,6 +100,7 @@ test("a jail whose logs are there and cannot be read is broken and says why; one
       events: { tell: () => undefined },
       told: () => undefined,
       now: () => Date.now(),
+      checkpointSoon: () => undefined,
     } as unknown as Core;
     const pipeline = {
       positions: new Map(),
