@@ -9,7 +9,7 @@ import { cpuSeconds, type Result } from "./measure.ts";
 import { hasFail2ban, sshguardParser, startFail2ban } from "./peers.ts";
 
 const total = 1_000_000;
-const warmUp = 200_000;
+const warmUp = total;
 /** fail2ban needs a minute for a million; a tenth tells the same. */
 const forFail2ban = 100_000;
 
