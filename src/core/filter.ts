@@ -151,6 +151,12 @@ export function compileFilter(filter: Filter): Result<CompiledFilter> {
       fix: 'write "utf-8", "iso-8859-1", "windows-1252", …',
     });
   }
+  if (/^(?:utf-?16|utf-?32|ucs-?[24]|unicode)/i.test(filter.logencoding.trim()))
+    faults.push({
+      what: `a log in ${filter.logencoding} cannot be read`,
+      why: "logs are read byte by byte, so that letters of ASCII must be what they are there",
+      fix: "let the service write UTF-8, or watch a copy that iconv has made",
+    });
   const names = filter.format.split("|").map((name) => name.trim());
   for (const name of names) {
     if (!formats.some((known) => known === name)) {

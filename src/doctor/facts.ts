@@ -33,6 +33,8 @@ export interface LogFacts {
   readonly mtimeMs: Time;
   /** Everybody may write it. */
   readonly writable: boolean;
+  /** Its letters have two bytes each. */
+  readonly wide: boolean;
   /** On a network file system, where the kernel tells of no changes. */
   readonly network: boolean;
   /** Its name says that it is what a log was before it was rotated. */

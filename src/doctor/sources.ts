@@ -46,6 +46,7 @@ function checkLog(facts: Facts, jail: Jail, log: LogFacts): Finding[] {
   const found: Finding[] = [];
   const running = facts.services.some((one) => one.jail === jail.name && one.running);
   const quiet = facts.now - log.mtimeMs;
+  if (log.wide) return [finding("F2B318", `${log.path} is written in UTF-16`, place("logpath"))];
   // A service that nobody uses logs nothing: days, not hours.
   if (running && quiet > 3 * day)
     found.push(

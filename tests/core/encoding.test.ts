@@ -30,3 +30,8 @@ test("logencoding says how the bytes of a user's name read", () => {
 test("an encoding that is none is a fault, not a crash", () => {
   expect(() => userOf("utf-81")).toThrow('there is no encoding "utf-81"');
 });
+
+test("an encoding that gives ASCII two bytes is a fault: lines are read byte by byte", () => {
+  for (const name of ["utf-16", "UTF-16LE", "ucs-2"])
+    expect(() => userOf(name)).toThrow(`a log in ${name} cannot be read`);
+});

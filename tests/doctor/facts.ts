@@ -39,6 +39,7 @@ export const log: LogFacts = {
   size: 100_000,
   mtimeMs: now - 60_000,
   writable: false,
+  wide: false,
   network: false,
   rotated: false,
   lines: 1000,

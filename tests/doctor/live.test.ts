@@ -111,6 +111,7 @@ const pairs: Readonly<Record<string, Pair>> = {
   F2B314: pair(logs({ hosts: ["web1", "db7"] }), logs({ hosts: ["web1"] })),
   F2B315: pair(jail({ state: "broken", reason: "its filter is broken" }), jail({ state: "waiting" })),
   F2B316: pair(logs({ suspects: 40, failures: 0 }), logs({ suspects: 40, failures: 1 })),
+  F2B318: pair(logs({ wide: true, lines: 3, timed: 0 }), logs({})),
   F2B317: pair(journald({ refused: "journalctl is not installed" }), journald({})),
   F2B401: pair(iptables({ programs: new Set(["nft", "iptables", "ipset"]) }), iptables({})),
   F2B402: pair(

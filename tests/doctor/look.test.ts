@@ -99,6 +99,17 @@ describe("logs", () => {
     expect(Math.round((only(path).reach ?? 0) / 60)).toBe(60);
   });
 
+  test("a log of two bytes a letter is known, in either order; a hole that a rotation left is none", () => {
+    const path = place("ERRORLOG");
+    const text = `\ufeff${sshd(Date.now()).repeat(5)}`;
+    writeFileSync(path, Buffer.from(text, "utf16le"));
+    expect(only(path).wide).toBeTrue();
+    writeFileSync(path, Buffer.from(text, "utf16le").swap16());
+    expect(only(path).wide).toBeTrue();
+    writeFileSync(path, `${"\0".repeat(500)}${sshd(Date.now()).repeat(5)}`);
+    expect(only(path).wide).toBeFalse();
+  });
+
   test("a path that finds nothing gives nothing", () => {
     expect(lookAtLogs(system, watching(place("absent.log")))).toEqual([]);
   });

@@ -41,6 +41,7 @@ const nothing = {
   size: 0,
   mtimeMs: 0,
   writable: false,
+  wide: false,
   network: false,
   rotated: false,
   lines: 0,
@@ -79,6 +80,7 @@ function lookAt(system: System, jail: Jail, filter: CompiledFilter | undefined, 
         size: stat.size,
         mtimeMs: stat.mtimeMs,
         writable: (stat.mode & 0o002) !== 0,
+        wide: isWide(text),
         network: quietly(() => isNetwork(system, path)) ?? false,
         rotated:
           plain !== name &&
@@ -92,6 +94,9 @@ function lookAt(system: System, jail: Jail, filter: CompiledFilter | undefined, 
     system.files.close(fd);
   }
 }
+
+/** ASCII in UTF-16, of either order of bytes: every other byte is nothing. */
+const isWide = (text: string): boolean => /(?:[ -~]\0){16}|(?:\0[ -~]){16}/.test(text.slice(-4096));
 
 function quietly<T>(look: () => T): T | undefined {
   try {

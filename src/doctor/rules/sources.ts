@@ -105,4 +105,10 @@ export const sourceRules = {
     why: "journalctl is missing or refuses: jails that read the journal see nothing",
     fix: "install systemd's journalctl, or name log files",
   },
+  F2B318: {
+    severity: "error",
+    title: "a log in UTF-16",
+    why: "logs are read byte by byte: of text with two bytes a letter no line is recognised, and the jail sees no failure",
+    fix: "let the service write UTF-8 (SQL Server for Linux does), or watch a converted copy: tail -c +1 -F LOG | iconv -f UTF-16 -t UTF-8 > COPY",
+  },
 } as const satisfies Readonly<Record<string, Rule>>;
