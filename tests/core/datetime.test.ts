@@ -164,7 +164,7 @@ test("the shortcuts for lines of the same second and hour change nothing", () =>
       fc.array(fc.integer({ min: -40 * 86_400, max: 0 }), { maxLength: 30 }),
       fc.boolean(),
       (offsets, near) => {
-        times.begin({ text: "", ends: undefined, times: undefined }, now);
+        times.begin({ text: "", ends: undefined, times: undefined, page: undefined }, now);
         for (const offset of offsets) {
           const at = new Date(now + (near ? offset % 7000 : offset) * 1000);
           const stamp = `${at.toUTCString().slice(8, 11)} ${String(at.getUTCDate()).padStart(2)} ${at.toISOString().slice(11, 19)}`;
