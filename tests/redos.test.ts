@@ -76,6 +76,9 @@ test("the analyser finds no expression that backtracks exponentially or worse th
   for (const variant of variants) {
     for (const { pattern } of expressionsOf(variant))
       forms.set(`^${analysable(pattern.regex.source)}`, `${variant.file.name}: ${pattern.source}`);
+    for (const { path, regexes } of variant.compiled.shapes.flatMap((shape) => shape.require))
+      for (const { source } of regexes)
+        forms.set(analysable(source), `${variant.file.name}: ${path} = ${source}`);
   }
   const bad: string[] = [];
   const unknown: string[] = [];
