@@ -98,11 +98,18 @@ export const chains = () =>
 
 const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");
 
-/** Argument list; one text is split at blanks (quotes keep a word together), never by a shell. */
+/**
+ * Argument list; one text is split at blanks (quotes keep a word together), never by a shell. fail2ban's <ip> is taken for {ip}; its
+ * other tags would reach the program as they are written, which then says no to everybody.
+ */
 export const command = () =>
-  reads(texts(), (value, complain): string[] => {
+  reads(texts(), (given, complain): string[] => {
+    const value = ipTags(given);
     const list = typeof value === "string" ? splitCommand(value) : value;
-    if (list === undefined) complain("a quote is not closed");
+    const tag = list?.join(" ").match(/<[a-z][\w-]*>/i)?.[0];
+    if (tag !== undefined)
+      complain(`${tag} is not known here\nthere is {ip}; the rest comes as environment and JSON`);
+    else if (list === undefined) complain("a quote is not closed");
     else if (list.length === 0) return [];
     else if (list[0] === searchbotWord) {
       const fault = searchbotFault(list.slice(1));
@@ -119,6 +126,11 @@ export const command = () =>
     } else return list;
     return nothing;
   });
+
+const ipTags = (value: string | string[]): string | string[] =>
+  typeof value === "string"
+    ? value.replace(/<ip(?:-host)?>/g, "{ip}")
+    : value.map((one) => one.replace(/<ip(?:-host)?>/g, "{ip}"));
 
 /** "a 'b c' \"d\"" → words; undefined when a quote is not closed. No variables, no globs, no backslashes. */
 export function splitCommand(text: string): string[] | undefined {

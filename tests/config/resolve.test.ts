@@ -118,6 +118,17 @@ describe("ignorecache", () => {
     expect(brief(faults('[jails.demo]\nignorecache = { key = "{ip}{uesr}" }'))).toEqual([
       "2:23 ignorecache.key: {uesr} is not known here",
     ]));
+  test("fail2ban's <ip> is taken for the address, its other tags are mistakes and not handed on as they are", () => {
+    for (const written of ['"/bin/check <ip>"', '["/bin/check", "<ip>"]'])
+      expect(
+        good(`[jails.demo]\nenabled = true\nignorecommand = ${written}`).jails[0]?.ignore.ignorecommand,
+      ).toEqual(["/bin/check", "{ip}"]);
+    for (const written of ['"/bin/check <F-USER>"', '["/bin/check", "<F-USER>"]'])
+      expect(JSON.stringify(faults(`[jails.demo]\nenabled = true\nignorecommand = ${written}`))).toContain(
+        "<F-USER> is not known here",
+      );
+  });
+
   test("an argument of ignorecommand may be the address", () =>
     expect(
       good('[jails.demo]\nenabled = true\nignorecommand = "/bin/check {ip}"').jails[0]?.ignore.ignorecommand,
