@@ -133,7 +133,10 @@ export const rules: Readonly<Record<string, readonly Rule[]>> = {
   "roundcube-auth": [rule(/from [\w.:]+\. ¤|against ¤ from/, own, "the IMAP server, and what it answered")],
   sabnzbd: [rule(/\] [^[]*¤: /, own, "SABnzbd's own words")],
   screensharingd: [rule(/Type: ¤$/, own, "the kind of authentication")],
-  "sendmail-reject": [ptr, rule(/arg[12]=<?¤/, (text) => text.slice(0, 203), "sendmail shortens them to 203")],
+  "sendmail-reject": [
+    ptr,
+    rule(/arg[12]=<?¤/, (text) => text.slice(0, 203), "sendmail shortens them to 203"),
+  ],
   "selinux-ssh": [
     rule(/acct="¤"/, audit, "the audit daemon"),
     rule(/UID="¤"|¤/, own, "the daemon's own words"),
