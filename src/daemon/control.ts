@@ -134,17 +134,11 @@ function whoElseMayReplace({ files }: System, directory: string): Fault | undefi
   };
 }
 
-/** sun_path of sockaddr_un. */
-const longestPath = 107;
-
 function cannot(path: string, error: unknown): Fault {
   return {
     what: `cannot open the control socket ${path}`,
     why: (error as Error).message,
-    fix:
-      Buffer.byteLength(path) > longestPath
-        ? `set [daemon] socket to a path of ${longestPath} bytes at most`
-        : "run as root, or set [daemon] socket to a place you may write to",
+    fix: "run as root, or set [daemon] socket to a place you may write to",
   };
 }
 
