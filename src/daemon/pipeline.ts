@@ -490,8 +490,10 @@ export function createPipeline(core: Core): Pipeline {
     take(chunk) {
       const outcome = chunk.kind === "file" ? takeFile(chunk) : takeJournald(chunk);
       core.dirty = true;
-      taken = system.clock.monotonic();
-      volume += chunk.kind === "file" ? chunk.text.length : chunk.entries.length * 100;
+      const brought = chunk.kind === "file" ? chunk.text.length : chunk.entries.length * 100;
+      // That a log was begun is told without a line.
+      if (brought > 0) taken = system.clock.monotonic();
+      volume += brought;
       void commit(outcome);
     },
     addBan,
