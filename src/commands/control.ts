@@ -5,6 +5,7 @@ import { Refusal } from "../daemon/control.ts";
 import type { StatusReport } from "../daemon/report.ts";
 import { ask, show } from "./client.ts";
 import { type Call, type Command, exits } from "./index.ts";
+import { furtherProblems } from "./status.ts";
 import { version as own } from "./version.ts";
 
 export const ping: Command = {
@@ -247,10 +248,9 @@ export const healthz: Command = {
   routes: {
     "GET /healthz": async (_, daemon) => {
       const report = await daemon.status();
-      const reasons = new Set(report.jails.map((jail) => jail.reason));
       const problems = [
         ...(report.degraded === undefined ? [] : [report.degraded]),
-        ...report.problems.filter((problem) => !reasons.has(problem)),
+        ...furtherProblems(report),
         ...report.jails.flatMap((jail) =>
           jail.state === "broken" ? [`${jail.name} is broken: ${jail.reason ?? ""}`] : [],
         ),

@@ -53,6 +53,12 @@ Exit code 1: a jail is broken, or bans cannot be carried out.`,
   },
 };
 
+/** Problems but for what a jail is broken by: that stands with its jail. */
+export function furtherProblems({ problems, jails }: StatusReport): string[] {
+  const reasons = new Set(jails.map((jail) => jail.reason));
+  return problems.filter((problem) => !reasons.has(problem));
+}
+
 function printAll(call: Call, report: StatusReport): void {
   const { out } = call;
   out(
@@ -60,9 +66,7 @@ function printAll(call: Call, report: StatusReport): void {
   );
   if (report.dryrun !== undefined) out(`DRY RUN, nobody is really banned: ${visible(report.dryrun)}\n`);
   if (report.degraded !== undefined) out(`The journal cannot be written: ${visible(report.degraded)}\n`);
-  // What a jail is broken by stands below, with its jail.
-  const reasons = new Set(report.jails.map((jail) => jail.reason));
-  for (const problem of report.problems) if (!reasons.has(problem)) out(`! ${visible(problem)}\n`);
+  for (const problem of furtherProblems(report)) out(`! ${visible(problem)}\n`);
   if (report.jails.length === 0) {
     out("No jails. f2b init proposes some.\n");
     return;

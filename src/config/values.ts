@@ -129,8 +129,8 @@ export const command = () =>
 
 const ipTags = (value: string | string[]): string | string[] =>
   typeof value === "string"
-    ? value.replace(/<ip(?:-host)?>/g, "{ip}")
-    : value.map((one) => one.replace(/<ip(?:-host)?>/g, "{ip}"));
+    ? value.replaceAll("<ip>", "{ip}")
+    : value.map((one) => one.replaceAll("<ip>", "{ip}"));
 
 /** "a 'b c' \"d\"" → words; undefined when a quote is not closed. No variables, no globs, no backslashes. */
 export function splitCommand(text: string): string[] | undefined {

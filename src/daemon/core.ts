@@ -29,7 +29,7 @@ export interface Core {
   chatty: boolean;
   /** Something has changed since the last checkpoint. */
   dirty: boolean;
-  /** A log has been begun: where must be known also if this process is killed in a moment. */
+  /** A log has been begun: the place is written down soon, for the next start to know it also if this process is killed in a moment. */
   checkpointSoon(): void;
   /** Tells the notifiers; never waits. */
   told(event: Event): void;

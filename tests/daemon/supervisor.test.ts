@@ -8,6 +8,36 @@ import { createSupervisor } from "../../src/daemon/supervisor.ts";
 import { inDirectory, system } from "../source/reading.ts";
 import { eventually } from "../support/time.ts";
 
+interface Told {
+  readonly kind: string;
+  readonly text: string;
+  readonly recovered: boolean;
+}
+
+/** As much of a daemon as a supervisor asks for, with one jail. */
+const coreOf = (
+  running: object,
+  {
+    say = () => undefined,
+    told = () => undefined,
+  }: {
+    readonly say?: (level: string, text: string) => unknown;
+    readonly told?: (event: Told) => unknown;
+  } = {},
+): Core =>
+  ({
+    system: { ...system, log: { say } },
+    jails: new Map([["app", running]]),
+    config: { daemon: { linecap: 8192 } },
+    events: { tell: () => undefined },
+    told,
+    now: () => Date.now(),
+    checkpointSoon: () => undefined,
+  }) as unknown as Core;
+
+const pipelineOf = (take: (chunk: { readonly text: string }) => void = () => undefined): Pipeline =>
+  ({ positions: new Map(), forgetScanners: () => undefined, take }) as unknown as Pipeline;
+
 test("a chunk on which the pipeline throws is told and passed over; what comes behind it is read", () =>
   inDirectory(async (directory) => {
     const log = `${directory}/app.log`;
@@ -15,24 +45,12 @@ test("a chunk on which the pipeline throws is told and passed over; what comes b
     const jail = { backend: "inotify", logpath: [log], journalmatch: [], findtime: 600 };
     const running = { jail, state: "running", origin: "none", reason: undefined, files: new Set() };
     const said: string[] = [];
-    const core = {
-      system: { ...system, log: { say: (_level: string, text: string) => said.push(text) } },
-      jails: new Map([["app", running]]),
-      config: { daemon: { linecap: 8192 } },
-      events: { tell: () => undefined },
-      told: () => undefined,
-      now: () => Date.now(),
-      checkpointSoon: () => undefined,
-    } as unknown as Core;
+    const core = coreOf(running, { say: (_level: string, text: string) => said.push(text) });
     const taken: string[] = [];
-    const pipeline = {
-      positions: new Map(),
-      forgetScanners: () => undefined,
-      take(chunk: { text: string }) {
-        if (chunk.text.includes("poison")) throw new Error("a bug");
-        taken.push(chunk.text);
-      },
-    } as unknown as Pipeline;
+    const pipeline = pipelineOf((chunk) => {
+      if (chunk.text.includes("poison")) throw new Error("a bug");
+      taken.push(chunk.text);
+    });
     const supervisor = createSupervisor(core, pipeline);
     supervisor.align();
     await eventually("the log is read", () => said.some((text) => text.startsWith("reading")));
@@ -51,22 +69,9 @@ test("that a log is no longer read is told once, and that it is read again; not 
     fs.writeFileSync(`${directory}/app.log.1.gz`, "packed");
     const jail = { backend: "inotify", logpath: [log, `${directory}/*.gz`], journalmatch: [], findtime: 600 };
     const running = { jail, state: "running", origin: "none", reason: undefined, files: new Set() };
-    const told: { kind: string; text: string; recovered: boolean }[] = [];
-    const core = {
-      system: { ...system, log: { say: () => undefined } },
-      jails: new Map([["app", running]]),
-      config: { daemon: { linecap: 8192 } },
-      events: { tell: () => undefined },
-      told: (event: (typeof told)[number]) => told.push(event),
-      now: () => Date.now(),
-      checkpointSoon: () => undefined,
-    } as unknown as Core;
-    const pipeline = {
-      positions: new Map(),
-      forgetScanners: () => undefined,
-      take: () => undefined,
-    } as unknown as Pipeline;
-    const supervisor = createSupervisor(core, pipeline);
+    const told: Told[] = [];
+    const core = coreOf(running, { told: (event) => told.push(event) });
+    const supervisor = createSupervisor(core, pipelineOf());
     supervisor.align();
     await eventually("it is told", () => told.length > 0);
     fs.unlinkSync(log);
@@ -93,21 +98,8 @@ test("a jail whose logs are there and cannot be read is broken and says why; one
       reason: undefined as string | undefined,
       files: new Set(),
     };
-    const core = {
-      system: { ...system, log: { say: () => undefined } },
-      jails: new Map([["app", running]]),
-      config: { daemon: { linecap: 8192 } },
-      events: { tell: () => undefined },
-      told: () => undefined,
-      now: () => Date.now(),
-      checkpointSoon: () => undefined,
-    } as unknown as Core;
-    const pipeline = {
-      positions: new Map(),
-      forgetScanners: () => undefined,
-      take: () => undefined,
-    } as unknown as Pipeline;
-    const supervisor = createSupervisor(core, pipeline);
+    const core = coreOf(running);
+    const supervisor = createSupervisor(core, pipelineOf());
     supervisor.align();
     await eventually("it is broken", () => running.state === "broken");
     expect(running.reason).toBe(`${log} is a directory, not a file`);
