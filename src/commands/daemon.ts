@@ -1,9 +1,10 @@
 // f2b daemon: reads the configuration, chooses what can be enforced here, and runs until it is told to stop.
 
-import { hostname } from "node:os";
+import { homedir, hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Choice, chooseBanaction } from "../banaction/choose.ts";
 import { banactions } from "../banaction/index.ts";
+import { defaultStatedir } from "../config/daemon.ts";
 import { faultText } from "../config/faults.ts";
 import { type Config, defaultPath, loadConfig } from "../config/index.ts";
 import { readText } from "../config/read.ts";
@@ -64,6 +65,16 @@ async function run(call: Call): Promise<number> {
       warning.fix === undefined ? {} : { fix: warning.fix },
     );
 
+  // Without any file nothing else can have moved it.
+  if (config.files.length === 0 && config.daemon.statedir !== defaultStatedir)
+    log.say(
+      "notice",
+      `not root and no ${defaultPath}: this daemon's own files are in ${config.daemon.statedir}`,
+      {
+        fix: `ask it with -s ${config.daemon.socket}`,
+      },
+    );
+
   let broken = false;
   let end: () => void = () => process.kill(process.pid, "SIGTERM");
   surviveBugs(system, process, () => {
@@ -118,9 +129,28 @@ const touchesFirewall = ({ jails }: Config): boolean =>
 /** The configuration that -c names, with the socket that -s names. */
 function readFor({ config: path, socket }: Call, system: System): Result<Config> {
   const loaded = loadConfig({ system, ...(path === undefined ? {} : { path }) });
-  if (!loaded.ok || socket === undefined) return loaded;
-  const daemon = { ...loaded.value.daemon, socket: resolve(socket) };
+  if (!loaded.ok) return loaded;
+  const daemon = {
+    ...loaded.value.daemon,
+    ...placesOfUser(loaded.value, system),
+    ...(socket === undefined ? {} : { socket: resolve(socket) }),
+  };
   return { ok: true, value: { ...loaded.value, daemon } };
+}
+
+/**
+ * Who is not root and has written no configuration tries f2b out: what it keeps is kept under the home directory (XDG's place for state), as
+ * the machine's own place is root's to make.
+ */
+function placesOfUser(
+  { files, daemon }: Config,
+  system: System,
+): { readonly statedir: string; readonly socket: string } | undefined {
+  if (process.getuid?.() === 0 || files.length > 0 || system.files.stat(daemon.statedir) !== undefined)
+    return undefined;
+  const home = process.env.XDG_STATE_HOME;
+  const statedir = join(home?.startsWith("/") === true ? home : join(homedir(), ".local/state"), "f2b");
+  return { statedir, socket: join(statedir, "f2b.sock") };
 }
 
 /** Every fault with its place, as for f2b config check; the first one's own exit code where it has one. */

@@ -5,6 +5,7 @@ import { daemonKeys, metricsKeys, reportKeys } from "./schema.ts";
 import { checkTable, type Keys, type Values } from "./table.ts";
 import type { DaemonSettings, LogTarget, MetricsSettings, ReportSettings } from "./types.ts";
 
+export const defaultStatedir = "/var/lib/f2b";
 const day = 86_400;
 
 function judged<K extends Keys>(keys: K, raw: unknown): Values<K> {
@@ -19,7 +20,7 @@ export function daemonSettings(raw: unknown): DaemonSettings {
   return {
     socket: table.socket ?? "/run/f2b/f2b.sock",
     socketgroup: table.socketgroup,
-    statedir: table.statedir ?? "/var/lib/f2b",
+    statedir: table.statedir ?? defaultStatedir,
     loglevel: table.loglevel ?? "info",
     logtarget: logTarget(table.logtarget ?? "stderr"),
     syslogsocket: table.syslogsocket ?? "auto",

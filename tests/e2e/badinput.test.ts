@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -106,6 +106,34 @@ describe.skipIf(!able)("bad input", () => {
     expect(code).toBe(69);
     expect(text).toContain("no socket");
   });
+
+  test.skipIf(!root || existsSync("/etc/f2b/f2b.toml") || existsSync("/var/lib/f2b"))(
+    "no root and no configuration: it runs dry, says so, and keeps its files under the home directory",
+    async () => {
+      const home = join(directory, "home");
+      mkdirSync(home);
+      chownSync(home, 65534, 65534);
+      const child = Bun.spawn(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", executable, "daemon"],
+        {
+          env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", XDG_STATE_HOME: home },
+          stderr: "pipe",
+          stdout: "ignore",
+        },
+      );
+      let said = "";
+      for await (const piece of child.stderr) {
+        said += new TextDecoder().decode(piece);
+        if (said.includes(" ready: ")) break;
+      }
+      expect(said).toContain("DRY RUN, nobody is banned");
+      expect(said).toContain(`this daemon's own files are in ${home}/f2b`);
+      const asked = f2b(["ping", "-s", join(home, "f2b", "f2b.sock")]);
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(0);
+      expect(asked).toMatchObject({ code: 0 });
+    },
+  );
 
   test("a state directory that cannot be made", () => {
     writeFileSync(join(directory, "plain"), "");
