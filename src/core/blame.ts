@@ -15,43 +15,81 @@ export interface Host {
   readonly target: Target | undefined;
   readonly name: string | undefined;
 }
-export const nobody: Host = { target: undefined, name: undefined };
+const nobody: Host = { target: undefined, name: undefined };
 
-export function findHost(pattern: Pattern, match: Matched, trusted: Trusts): Host {
+/**
+ * A host, and the number under which an address is known for now; -1: it has none, or was not found by it. It is not another's later,
+ * or only after some two thousand million other ones.
+ */
+export interface Blamed {
+  target: Target | undefined;
+  name: string | undefined;
+  place: number;
+}
+
+/** Whom a match blames; false: nobody, and `into` says so. */
+export function blame(pattern: Pattern, match: Matched, trusted: Trusts, into: Blamed): boolean {
   const { hosts, bits, forwarded } = pattern.groups;
   for (let i = 0; i < hosts.length; i++) {
     const { kind, index } = hosts[i]!;
     if (!match.has(index)) continue;
-    if (kind === "id") return { target: idTarget(decodeText(match.text(index) ?? "")), name: undefined };
-    if (kind === "name") return { target: undefined, name: copyText(match.text(index) ?? "") };
-    const host = bits > 0 && match.has(bits) ? undefined : match.recall(spelled, index);
-    const found = host ?? hostIn(match, index, bits, kind === "subnet");
-    if (found.target === undefined || trusted === undefined) return found;
-    return behindProxy(found.target, forwarded > 0 ? match.text(forwarded) : undefined, trusted);
+    if (kind === "id") return settle(into, idTarget(decodeText(match.text(index) ?? "")), undefined);
+    if (kind === "name") return settle(into, undefined, copyText(match.text(index) ?? ""));
+    const place = bits > 0 && match.has(bits) ? -1 : match.placeIn(spelled, index);
+    if (place >= 0) {
+      into.target = spelled.at(place);
+      into.name = undefined;
+      into.place = epoch + place;
+    } else hostIn(match, index, bits, kind === "subnet", into);
+    if (into.target === undefined || trusted === undefined) return true;
+    const { target, name } = behindProxy(
+      into.target,
+      forwarded > 0 ? match.text(forwarded) : undefined,
+      trusted,
+    );
+    return settle(into, target, name);
   }
-  return nobody;
+  return settle(into, undefined, undefined);
+}
+
+function settle(into: Blamed, target: Target | undefined, name: string | undefined): boolean {
+  into.target = target;
+  into.name = name;
+  into.place = -1;
+  return target !== undefined || name !== undefined;
 }
 
 /** Who the text in a host's place is. */
-function hostIn(match: Matched, index: number, bits: number, subnet: boolean): Host {
+function hostIn(match: Matched, index: number, bits: number, subnet: boolean, into: Blamed): void {
   const text = match.text(index) ?? "";
   const width = bits > 0 ? match.text(bits) : undefined;
   const target = judge(width === undefined ? text : `${text}/${width}`, subnet || width !== undefined);
-  if (target === undefined) return { target: undefined, name: copyText(text) };
-  const host: Host = { target, name: undefined };
-  if (width === undefined && target.kind === "address" && match.onPage) spelled.set(host);
-  return host;
+  settle(into, target, target === undefined ? copyText(text) : undefined);
+  if (width === undefined && target?.kind === "address" && match.onPage) {
+    if (spelled.isFull) letGo();
+    const place = spelled.set(target);
+    if (place >= 0) into.place = epoch + place;
+  }
 }
 
+/** Addresses that have a number at once: numbers that are the same modulo this are never in use together. A power of two. */
+export const placesKnown = 1 << 14;
 /** Addresses seen, as they stood in a chunk: most failures end here. */
-const spelled = new Spelled<Host>(1 << 14);
+const spelled = new Spelled<Target>(placesKnown);
+/** Added to their places, another one each time all are let go. */
+let epoch = 0;
+
+function letGo(): void {
+  spelled.clear();
+  epoch = (epoch + placesKnown) & 0x7fff_ffff;
+}
 /** Addresses seen, by their spelling: the same ones come again and again, and their texts must not keep whole chunks alive. */
 const seen = new Map<string, Target>();
 const seenLimit = 50_000;
 /** Lets go of the addresses seen so far. */
 export function forgetTargets(): void {
   seen.clear();
-  spelled.clear();
+  letGo();
 }
 
 /** An address (or, where `wide`, a prefix) as a target; undefined when the text is neither. */

@@ -131,10 +131,10 @@ function saysAs(
       target === undefined
         ? { target: undefined, name: copyText(host) }
         : behindProxy(target, listAt(record, paths.forwarded ?? []), context.trusted);
-    said = { ...said, ...blamed };
+    said = { ...said, ...blamed, place: -1 };
   }
   const field = said.user === undefined ? textAt(record, paths.user) : undefined;
-  return { said: field === undefined ? said : { ...said, user: copyText(field) }, time };
+  return { said: field === undefined ? said : { ...said, user: copyText(field), named: true }, time };
 }
 
 /** Stands for "the fields alone matched" where a shape has no message or the filter no failregex. */
@@ -166,6 +166,8 @@ const fieldsOnly: Expression = expression(
 );
 
 const bare: Omit<Said, "expression"> = {
+  place: -1,
+  named: false,
   target: undefined,
   name: undefined,
   user: undefined,

@@ -1,6 +1,6 @@
 // One message against a filter's expressions: the first that matches counts. What runs too long is noticed here and put out of use.
 
-import { findHost, nobody, type Trusts } from "./blame.ts";
+import { blame, type Trusts } from "./blame.ts";
 import { decodeText, standsAt } from "./bytes.ts";
 import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
@@ -15,7 +15,11 @@ export interface Said {
   readonly target: Target | undefined;
   /** The host as logged, when it is no address. */
   readonly name: string | undefined;
+  /** The number under which the target is known for now; -1: none. See core/blame.ts. */
+  readonly place: number;
   readonly user: string | undefined;
+  /** There is a user, and the name is not empty. */
+  readonly named: boolean;
   readonly nofail: boolean;
   /** The first line of its session: what was known under its key is of another one. */
   readonly begins: boolean;
@@ -190,13 +194,17 @@ function exec(pattern: Pattern, text: string, from: number, to: number): RegExpE
 
 function say(candidate: Expression, prefixPattern: Pattern | undefined, context: MatchContext): Said {
   const groups = candidate.pattern.groups;
-  let host = findHost(candidate.pattern, match, context.trusted);
-  if (host === nobody && prefixPattern !== undefined) host = findHost(prefixPattern, prefix, context.trusted);
-  let user = firstOf(match, groups.users, context);
-  if (user === undefined || user === "") user = firstOf(match, groups.altUsers, context) ?? user;
-  if ((user === undefined || user === "") && prefixPattern !== undefined) {
+  if (!blame(candidate.pattern, match, context.trusted, spoken) && prefixPattern !== undefined)
+    blame(prefixPattern, prefix, context.trusted, spoken);
+  spoken.user = undefined;
+  spoken.named = false;
+  if (
+    !nameIn(match, groups.users, context) &&
+    !nameIn(match, groups.altUsers, context) &&
+    prefixPattern !== undefined
+  ) {
     const { users, altUsers } = prefixPattern.groups;
-    user = firstOf(prefix, users, context) ?? firstOf(prefix, altUsers, context) ?? user;
+    if (!nameIn(prefix, users, context)) nameIn(prefix, altUsers, context);
   }
   let captures: Record<string, string> | undefined;
   for (let i = 0; i < groups.captures.length; i++) {
@@ -208,9 +216,6 @@ function say(candidate: Expression, prefixPattern: Pattern | undefined, context:
     }
   }
   spoken.expression = candidate;
-  spoken.target = host.target;
-  spoken.name = host.name;
-  spoken.user = user;
   spoken.nofail = isSet(match, groups.nofail);
   spoken.begins = isSet(match, groups.begins);
   spoken.forget = isSet(match, groups.forget);
@@ -220,11 +225,15 @@ function say(candidate: Expression, prefixPattern: Pattern | undefined, context:
 }
 
 /** What was said last: taken in before the next message is matched, it need not be made anew for each. */
-const spoken: { -readonly [Key in keyof Said]: Said[Key] | undefined } = {
+const spoken: Omit<{ -readonly [Key in keyof Said]: Said[Key] }, "expression"> & {
+  expression: Expression | undefined;
+} = {
   expression: undefined,
   target: undefined,
   name: undefined,
+  place: -1,
   user: undefined,
+  named: false,
   nofail: false,
   begins: false,
   forget: false,
@@ -232,15 +241,19 @@ const spoken: { -readonly [Key in keyof Said]: Said[Key] | undefined } = {
   captures: undefined,
 };
 
-function firstOf(found: Matched, groups: readonly number[], context: MatchContext): string | undefined {
-  let empty: string | undefined;
+/** The first of the groups that names a user; an empty name is one where no other is found. */
+function nameIn(found: Matched, groups: readonly number[], context: MatchContext): boolean {
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]!;
     if (!found.has(group)) continue;
-    if (!found.isEmpty(group)) return found.decoded(group, context.ascii, context.encoding);
-    empty = "";
+    if (found.isEmpty(group)) spoken.user = "";
+    else {
+      spoken.user = found.decoded(group, context.ascii, context.encoding);
+      spoken.named = true;
+      return true;
+    }
   }
-  return empty;
+  return false;
 }
 
 function isSet(found: Matched, flag: readonly number[]): boolean {

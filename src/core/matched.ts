@@ -47,8 +47,8 @@ export class Matched {
 
   /** The group for people to read; the same name is mostly the same string. */
   decoded(group: number, ascii: () => boolean, encoding: TextDecoder | undefined): string | undefined {
-    const known = this.recall(names, group);
-    if (known !== undefined) return known;
+    const known = this.placeIn(names, group);
+    if (known >= 0) return names.at(known);
     const text = this.text(group);
     if (text === undefined) return undefined;
     if (this.array !== undefined || !isAscii(text)) return decodeText(text, ascii(), encoding);
@@ -57,11 +57,11 @@ export class Matched {
     return own;
   }
 
-  /** What the group is known to stand for; `table.set` says it where it is not known. Only on the page. */
-  recall<Value>(table: Spelled<Value>, group: number): Value | undefined {
-    if (this.array !== undefined || this.page === undefined) return undefined;
+  /** The place of the group's text among those known; -1: it is not, and `table.set` says what it stands for. Only on the page. */
+  placeIn<Value>(table: Spelled<Value>, group: number): number {
+    if (this.array !== undefined || this.page === undefined) return -1;
     const end = this.spans[2 * group + 1]!;
-    return end < 0 ? undefined : table.get(this.page.view, this.spans[2 * group]!, end);
+    return end < 0 ? -1 : table.find(this.page.view, this.spans[2 * group]!, end);
   }
 
   get onPage(): boolean {

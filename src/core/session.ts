@@ -82,8 +82,10 @@ export class Sessions {
   /** Keys come again: process ids are used again, and some sessions never tell their end. */
   private isAnother(session: Session, said: Said, at: Time): boolean {
     if (said.begins || at - session.at > this.expire * 1000) return true;
-    const [before, now] = [session.target, said.target];
-    return now !== before && now !== undefined && before !== undefined && now.text !== before.text;
+    const now = said.target;
+    if (now === undefined) return false;
+    const before = session.target;
+    return now !== before && before !== undefined && now.text !== before.text;
   }
 
   /** Forgets what has expired; does nothing when called again soon. */
@@ -106,7 +108,7 @@ function takeIn(session: Session, said: Said): void {
   }
   if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
   const { user } = said;
-  if (user !== undefined && user !== "" && user !== session.user) {
+  if (said.named && user !== undefined && user !== session.user) {
     if (session.user === undefined) session.user = user;
     else if (session.more === undefined) session.more = [user];
     else if (session.more.length < userLimit && !session.more.includes(user)) session.more.push(user);

@@ -426,7 +426,10 @@ export class Watcher {
     attempts = counted(attempts, outcome.captures);
     if (this.repeats > 1 && !outcome.nofail) attempts = Math.min(attempts * this.repeats, 100);
     const when = scan.live || scan.clamp === false ? at : Math.min(at, scan.now);
-    if (target !== undefined && this.member.settles?.(target, attempts, when, scan.live) === true) return;
+    if (target !== undefined && this.member.settles !== undefined) {
+      const place = target === outcome.target ? outcome.place : -1;
+      if (this.member.settles(target, place, attempts, when, scan.live)) return;
+    }
     const failure: Mutable<Failure> = {
       target: target ?? idTarget(name ?? ""),
       at: when,

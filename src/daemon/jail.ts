@@ -21,8 +21,7 @@ export type JailState = "running" | "waiting" | "broken" | "stopped";
 /** A ban that stands and yet has no effect. */
 export interface Ineffective {
   readonly target: Target;
-  count: number;
-  reason: string;
+  readonly reason: string;
 }
 
 export interface RunningJail {

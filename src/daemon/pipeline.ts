@@ -11,7 +11,6 @@ import type {
   Position,
   Seen,
   Target,
-  Time,
   UnbanReason,
 } from "../core/domain.ts";
 import { formatDuration } from "../core/duration.ts";
@@ -22,7 +21,8 @@ import { matchesJournal } from "../source/journalmatch.ts";
 import type { Core } from "./core.ts";
 import type { Enforced } from "./enforcer.ts";
 import { createIsolated, type Isolated } from "./isolated.ts";
-import { type Ineffective, type RunningJail, runnable } from "./jail.ts";
+import { type RunningJail, runnable } from "./jail.ts";
+import { KnownBans } from "./knownbans.ts";
 import type { Asked } from "./lane.ts";
 import { type Answered, type Matching, memberOf, zoneOf } from "./matching.ts";
 import { createNames } from "./names.ts";
@@ -71,13 +71,6 @@ interface Reader {
   readonly scanner: Scanner;
   readonly members: readonly RunningJail[];
   readonly elsewhere: readonly { readonly running: RunningJail; readonly isolated: Isolated }[];
-}
-
-interface Standing {
-  readonly ban: Ban;
-  /** `core.applied` when it was looked up. */
-  readonly applied: number;
-  failing: Ineffective | undefined;
 }
 
 export const emptyOutcome = (): Outcome => ({ records: [], bans: new Map(), unbans: new Map(), told: [] });
@@ -233,20 +226,22 @@ export function createPipeline(core: Core): Pipeline {
   /** A failure of who is shut out already is only counted; any other is to be judged. */
   function settlesFor(running: RunningJail): Settles {
     const { name } = running.jail;
-    /** Who was shut out when last looked at; that holds until something changes in the state. */
-    const known = new WeakMap<Target, Standing>();
-    return (target, attempts, at, live) => {
+    const failed = core.tally.failing(name);
+    const known = new KnownBans();
+    return (target, place, attempts, at, live) => {
       if (core.chatty || events.listening) return false;
-      let standing = known.get(target);
-      if (standing === undefined || standing.applied !== core.applied) {
+      let due = known.due(place, core.applied);
+      if (Number.isNaN(due) || (live && at >= due)) {
         const ban = running.facts.covering(name, target);
         if (ban === undefined) return false;
-        standing = { ban, applied: core.applied, failing: undefined };
-        known.set(target, standing);
+        due = ban.since + graceMs;
+        if (live && at >= due) {
+          noteStillFailing(running, ban);
+          due = Number.POSITIVE_INFINITY;
+        }
+        known.keep(place, core.applied, due);
       }
-      core.tally.failed(name, attempts, at);
-      if (standing.failing !== undefined && live) standing.failing.count++;
-      else if (live) standing.failing = noteStillFailing(running, standing.ban, at);
+      failed(attempts, at);
       return true;
     };
   }
@@ -427,21 +422,15 @@ export function createPipeline(core: Core): Pipeline {
 
   function noteBanned(running: RunningJail, { target }: Failure): void {
     const ban = running.facts.covering(running.jail.name, target);
-    if (ban !== undefined) noteStillFailing(running, ban, core.now());
+    if (ban !== undefined && core.now() - ban.since >= graceMs) noteStillFailing(running, ban);
   }
 
   /** The ban stands in the firewall and still it goes on failing: the commonest complaint in this field, so it is noticed and named. */
-  function noteStillFailing(running: RunningJail, ban: Ban, now: Time): Ineffective | undefined {
-    if (now - ban.since < graceMs) return undefined;
+  function noteStillFailing(running: RunningJail, ban: Ban): void {
     const key = targetKey(ban.target);
-    const known = running.ineffective.get(key);
-    if (known !== undefined) {
-      known.count++;
-      return known;
-    }
+    if (running.ineffective.has(key)) return;
     const reason = core.whyIneffective(running, ban);
-    const ineffective: Ineffective = { target: ban.target, count: 1, reason };
-    running.ineffective.set(key, ineffective);
+    running.ineffective.set(key, { target: ban.target, reason });
     system.log.say(
       "warning",
       `[${running.jail.name}] ${ban.target.text} goes on failing although it is banned: ${reason}`,
@@ -461,7 +450,6 @@ export function createPipeline(core: Core): Pipeline {
       recovered: false,
     });
     void core.enforcer.verify(running.jail.name);
-    return ineffective;
   }
 
   /** Written before done: the records are in the file before a program runs; what is told as done is on disk and in the firewall. */

@@ -8,6 +8,8 @@ const dayMs = 86_400_000;
 
 export interface Tally {
   failed(jail: string, attempts: number, at: Time): void;
+  /** `failed` of one jail, for who tells it of many. */
+  failing(jail: string): (attempts: number, at: Time) => void;
   banned(jail: string, at: Time): void;
   of(jail: string): JailTotals;
   all(): Record<string, JailTotals>;
@@ -50,6 +52,11 @@ export function createTally(): Tally {
     return day;
   }
 
+  function count(sum: Sum, attempts: number, at: Time): void {
+    sum.failed += attempts;
+    dayOf(sum, at)[0] += attempts;
+  }
+
   const totals = (sum: Sum): JailTotals => ({
     failed: sum.failed,
     banned: sum.banned,
@@ -58,9 +65,11 @@ export function createTally(): Tally {
 
   return {
     failed(jail, attempts, at) {
+      count(sumOf(jail), attempts, at);
+    },
+    failing(jail) {
       const sum = sumOf(jail);
-      sum.failed += attempts;
-      dayOf(sum, at)[0] += attempts;
+      return (attempts, at) => count(sum, attempts, at);
     },
     banned(jail, at) {
       const sum = sumOf(jail);
@@ -71,13 +80,12 @@ export function createTally(): Tally {
     all: () => Object.fromEntries([...sums].map(([jail, sum]) => [jail, totals(sum)])),
     restore(from) {
       for (const [jail, { failed, banned, days }] of Object.entries(from)) {
-        sums.set(jail, {
-          failed,
-          banned,
-          days: new Map(days.map(([day, f, b]) => [day, [f, b]])),
-          day: [0, 0],
-          dayStart: Number.NaN,
-        });
+        const sum = sumOf(jail);
+        sum.failed = failed;
+        sum.banned = banned;
+        sum.days.clear();
+        for (const [day, f, b] of days) sum.days.set(day, [f, b]);
+        sum.dayStart = Number.NaN;
       }
     },
   };

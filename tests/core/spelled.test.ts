@@ -15,9 +15,10 @@ test("gives back what was said of the same text, or nothing", () => {
       for (const one of texts) {
         // What stands around it makes no difference.
         const bytes = encoder.encode(`${"x".repeat(before)}${one}${"yb1.a".repeat(4)}`);
-        const found = table.get(new DataView(bytes.buffer), before, before + one.length);
-        if (found === undefined) table.set(one);
-        else expect(found).toBe(one);
+        const place = table.find(new DataView(bytes.buffer), before, before + one.length);
+        if (place >= 0) expect(table.at(place)).toBe(one);
+        else if (one.length > longestSpelled) expect(table.set(one)).toBe(-1);
+        else expect(table.at(table.set(one))).toBe(one);
       }
     }),
     { numRuns: 1000 },
@@ -28,7 +29,8 @@ test("knows what was asked for last again, and keeps nothing that is longer", ()
   const table = new Spelled<number>(1 << 4);
   const ask = (text: string): number | undefined => {
     const bytes = encoder.encode(text.padEnd(text.length + 16));
-    return table.get(new DataView(bytes.buffer), 0, text.length);
+    const place = table.find(new DataView(bytes.buffer), 0, text.length);
+    return place < 0 ? undefined : table.at(place);
   };
   expect(ask("192.0.2.1")).toBeUndefined();
   table.set(7);
@@ -39,4 +41,23 @@ test("knows what was asked for last again, and keeps nothing that is longer", ()
   expect(ask("x".repeat(longestSpelled + 1))).toBeUndefined();
   table.clear();
   expect(ask("192.0.2.1")).toBeUndefined();
+});
+
+test("knows as many as it may, and begins anew with one more", () => {
+  const most = 1000;
+  const table = new Spelled<number>(most);
+  const find = (n: number): number => {
+    const bytes = encoder.encode(`10.0.${n >> 8}.${n & 255}`.padEnd(32));
+    return table.find(new DataView(bytes.buffer), 0, bytes.indexOf(32));
+  };
+  for (let n = 0; n < most; n++) {
+    expect(find(n)).toBe(-1);
+    expect(table.set(n)).toBe(n);
+  }
+  for (let n = 0; n < most; n++) expect(table.at(find(n))).toBe(n);
+  expect(table.isFull).toBe(true);
+  expect(find(most)).toBe(-1);
+  expect(table.set(most)).toBe(0);
+  expect(find(0)).toBe(-1);
+  expect(find(most)).toBe(0);
 });
