@@ -3,6 +3,7 @@
 
 import { clearHead, type Head, parseProgram, parseSyslog } from "./logformat.ts";
 import type { Page } from "./page.ts";
+import { Recent } from "./recent.ts";
 
 const blank = 32;
 const colon = 58;
@@ -20,10 +21,12 @@ export class SyslogHeads {
   private stamp = 0;
   /** " web1 ", from the blank behind the time to the program. */
   private host: readonly number[] = [];
+  /** Time and host of the last line, while its time was one of a second: many lines share it. */
+  private readonly second = new Recent();
 
   parse(page: Page, from: number, end: number, head: Head): boolean {
     const { bytes, text } = page;
-    const program = this.programAt(bytes, from, end);
+    const program = this.programAt(page, from, end);
     if (program >= 0) {
       clearHead(head, program);
       head.stamp = from;
@@ -37,21 +40,24 @@ export class SyslogHeads {
   }
 
   /** Where the program begins behind the same host as in the last line; -1: it has to be looked for. */
-  private programAt(bytes: Uint8Array, from: number, end: number): number {
-    const { stamp, host } = this;
+  private programAt({ bytes, view }: Page, from: number, end: number): number {
+    const { stamp, host, second } = this;
     const at = from + stamp;
     const program = at + host.length;
     if (stamp === 0 || program >= end || bytes[at] !== blank) return -1;
     // Anything but a letter may mean something else: "[123]" that the host was a program, "@name" a guest; and a host may come twice.
     const first = bytes[program]!;
     if (!isLetter(first) || first === host[1]) return -1;
+    if (second.standsAt(view, from)) return program;
     if (!(stamp === classicLength ? isClassic(bytes, from) : isInternet(bytes, from, at))) return -1;
     for (let i = 1; i < host.length; i++) if (bytes[at + i] !== host[i]) return -1;
+    if (stamp === classicLength) second.keep(bytes, from, program);
     return program;
   }
 
   private remember(bytes: Uint8Array, from: number, { stamp, host, hostEnd, program, tag }: Head): void {
     this.stamp = 0;
+    this.second.forget();
     // A host that begins with a digit might be a year in another line.
     if (stamp !== from || host <= 0 || tag !== host || program !== hostEnd + 1 || bytes[host]! <= 57) return;
     const length = host - 1 - from;
@@ -81,13 +87,13 @@ function isInternet(bytes: Uint8Array, at: number, end: number): boolean {
   return bytes[end] === blank;
 }
 
+/** Letters, digits, "-", "." and "/". */
+const plain = new Uint8Array(256).map((_, code) => (isLetter(code) || (code >= 45 && code <= 57) ? 1 : 0));
+
 /** "program[pid]: " and "program: " of letters, digits, "-", "." and "/"; all else is parseProgram's. */
 function parsePlain(bytes: Uint8Array, from: number, end: number, head: Head): boolean {
   let at = from;
-  for (; ; at++) {
-    const code = bytes[at]!;
-    if (!isLetter(code) && !(code >= 45 && code <= 57)) break;
-  }
+  while (plain[bytes[at]!] === 1) at++;
   if (at - from > 128) return false;
   let pid = -1;
   let pidEnd = -1;

@@ -2,13 +2,14 @@
 // member. Lines of syslog are told apart by the program's name, one look-up a line however many members there are; members
 // without one are woken only where a text stands that their expressions need.
 
-import { decodeText, encodeText, standsAt } from "./bytes.ts";
+import { copyText, decodeText, encodeText } from "./bytes.ts";
 import type { Zone } from "./datetime.ts";
 import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
 import { SyslogHeads } from "./heads.ts";
 import { type Head, newHead, parseSyslog } from "./logformat.ts";
 import type { Page } from "./page.ts";
+import { Recent } from "./recent.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -299,9 +300,11 @@ function moved(found: readonly Found[], text: string, ends: readonly number[]): 
   });
 }
 
-/** Program name → who wants it, by a hash over the chunk's bytes: no string is made for a line that is nobody's. */
+/** Program name → who wants it, by the chunk's bytes: no string is made for a line that is nobody's. */
 class Programs {
-  private readonly slots = new Map<number, { readonly name: string; readonly wanting: readonly Watcher[] }>();
+  private readonly known = new Map<string, readonly Watcher[]>();
+  /** Those looked for last, by their beginnings. */
+  private readonly recent = Array.from({ length: 64 }, () => ({ name: new Recent(), wanting: nobody }));
 
   wanting(
     text: string,
@@ -309,18 +312,27 @@ class Programs {
     { program: from, programEnd: to }: Head,
     watchers: readonly Watcher[],
   ): readonly Watcher[] {
-    let hash = to - from;
-    if (page !== undefined) {
-      const { bytes } = page;
-      for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
-      const slot = this.slots.get(hash);
-      if (slot !== undefined && slot.name.length === to - from && standsAt(bytes, from, slot.name))
-        return slot.wanting;
+    if (page === undefined) return this.find(text.slice(from, to), watchers);
+    const { view } = page;
+    // What stands behind a short name makes it another slot, and no other program.
+    const beginning = view.getInt32(from, true);
+    const slot = this.recent[(beginning ^ (beginning >>> 11) ^ (to - from)) & 63]!;
+    if (slot.name.length !== to - from || !slot.name.standsAt(view, from)) {
+      slot.wanting = this.find(text.slice(from, to), watchers);
+      slot.name.keep(page.bytes, from, to);
     }
-    const name = decodeText(text.slice(from, to));
+    return slot.wanting;
+  }
+
+  private find(program: string, watchers: readonly Watcher[]): readonly Watcher[] {
+    const before = this.known.get(program);
+    if (before !== undefined) return before;
+    const name = decodeText(program);
     const wanting = watchers.filter(({ compiled }) => compiled.program?.test(name) === true);
-    if (this.slots.size >= 4096) this.slots.clear();
-    if (page !== undefined) this.slots.set(hash, { name: name.length === to - from ? name : "", wanting });
+    if (this.known.size >= 4096) this.known.clear();
+    this.known.set(copyText(program), wanting);
     return wanting;
   }
 }
+
+const nobody: readonly Watcher[] = [];

@@ -3,7 +3,7 @@
 // this runs for every line of a program that is ours.
 
 import { idTarget } from "./address.ts";
-import { decodeText, encodingOf, standsAt } from "./bytes.ts";
+import { decodeText, encodingOf } from "./bytes.ts";
 import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
@@ -14,6 +14,7 @@ import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
 import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
 import type { Page } from "./page.ts";
+import { Recent } from "./recent.ts";
 import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
 import { Sessions } from "./session.ts";
@@ -484,26 +485,28 @@ function addDetails(failure: Mutable<Failure>, said: Said, session: Session | un
  * sessions at once meet in one number once in some million.
  */
 class PidKeys {
-  private tag = "";
+  private readonly tag = new Recent();
   private tagHash = 0;
 
-  of(text: string, head: Head, page: Page | undefined): number | undefined {
-    if (head.pid < 0) return undefined;
-    const length = head.pid - head.tag;
-    const same =
-      length === this.tag.length &&
-      (page !== undefined && page.text === text
-        ? standsAt(page.bytes, head.tag, this.tag)
-        : text.startsWith(this.tag, head.tag));
-    if (!same) {
-      let hash = length;
-      for (let at = head.tag; at < head.pid; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-      this.tagHash = hash;
-      this.tag = decodeText(text.slice(head.tag, head.pid));
+  of(text: string, { pid, pidEnd, tag: from }: Head, page: Page | undefined): number | undefined {
+    if (pid < 0) return undefined;
+    if (page === undefined || page.text !== text) {
+      let hash = pid - from;
+      for (let at = from; at < pid; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+      let id = 0;
+      for (let at = pid; at < pidEnd; at++) id = (Math.imul(id, 10) + text.charCodeAt(at) - 48) | 0;
+      return Math.imul(hash, 0x9e3779b1) ^ id;
     }
-    let pid = 0;
-    for (let at = head.pid; at < head.pidEnd; at++) pid = (Math.imul(pid, 10) + text.charCodeAt(at) - 48) | 0;
-    return Math.imul(this.tagHash, 0x9e3779b1) ^ pid;
+    const { bytes, view } = page;
+    if (this.tag.length !== pid - from || !this.tag.standsAt(view, from)) {
+      let hash = pid - from;
+      for (let at = from; at < pid; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
+      this.tagHash = hash;
+      this.tag.keep(bytes, from, pid);
+    }
+    let id = 0;
+    for (let at = pid; at < pidEnd; at++) id = (Math.imul(id, 10) + bytes[at]! - 48) | 0;
+    return Math.imul(this.tagHash, 0x9e3779b1) ^ id;
   }
 }
 
