@@ -3,7 +3,7 @@
 
 import { clearHead, type Head, parseProgram, parseSyslog } from "./logformat.ts";
 import type { Page } from "./page.ts";
-import { Recent } from "./recent.ts";
+import { leadingDigits, Recent } from "./recent.ts";
 
 const blank = 32;
 const colon = 58;
@@ -16,13 +16,32 @@ const classicLength = 15;
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 const isLetter = (code: number): boolean => (code | 32) >= 97 && (code | 32) <= 122;
 
-export class SyslogHeads {
+/** A program's name as it stood in a line, with the "[" or ":" behind it. */
+interface Program<Wanting> {
+  readonly text: Recent;
+  wanting: Wanting;
+}
+
+/** `Wanting`: who wants lines of a program. */
+export class SyslogHeads<Wanting> {
   /** How long the last line's time was; 0: not of a known form. */
   private stamp = 0;
   /** " web1 ", from the blank behind the time to the program. */
   private host: readonly number[] = [];
   /** Time and host of the last line, while its time was one of a second: many lines share it. */
   private readonly second = new Recent();
+  /** Programs seen last, by how they begin. */
+  private readonly programs: readonly Program<Wanting>[];
+  /** Who wants the program of the line parsed last, if it has one. */
+  wanting: Wanting;
+
+  constructor(
+    nobody: Wanting,
+    private readonly wants: (program: string) => Wanting,
+  ) {
+    this.wanting = nobody;
+    this.programs = Array.from({ length: 64 }, () => ({ text: new Recent(), wanting: nobody }));
+  }
 
   parse(page: Page, from: number, end: number, head: Head): boolean {
     const { bytes, text } = page;
@@ -32,10 +51,23 @@ export class SyslogHeads {
       head.stamp = from;
       head.host = head.tag = from + this.stamp + 1;
       head.hostEnd = program - 1;
-      if (parsePlain(bytes, program, end, head) || parseProgram(text, program, end, head)) return true;
+      const beginning = page.view.getInt32(program, true);
+      const known = this.programs[(beginning ^ (beginning >>> 11)) & 63]!;
+      if (parseKnown(page, known.text, program, end, head)) {
+        this.wanting = known.wanting;
+        return true;
+      }
+      if (parsePlain(bytes, program, end, head)) {
+        this.wanting = known.wanting = this.wants(text.slice(program, head.programEnd));
+        known.text.keep(bytes, program, head.programEnd + 1);
+        return true;
+      }
     }
-    if (!parseSyslog(text, from, end, head)) return false;
-    this.remember(bytes, from, head);
+    if (program < 0 || !parseProgram(text, program, end, head)) {
+      if (!parseSyslog(text, from, end, head)) return false;
+      this.remember(bytes, from, head);
+    }
+    if (head.program >= 0) this.wanting = this.wants(text.slice(head.program, head.programEnd));
     return true;
   }
 
@@ -85,6 +117,29 @@ function isInternet(bytes: Uint8Array, at: number, end: number): boolean {
   if (end <= at + 18 || end >= at + 36) return false;
   for (let i = at + 18; i < end; i++) if (bytes[i] === blank) return false;
   return bytes[end] === blank;
+}
+
+/** The same as `parsePlain` for a program that is known already; false: it is another one, or there is more to look at. */
+function parseKnown({ bytes, view }: Page, text: Recent, from: number, end: number, head: Head): boolean {
+  if (!text.standsAt(view, from)) return false;
+  let at = from + text.length;
+  if (bytes[at - 1] === open) {
+    const digits = leadingDigits(view, at);
+    // "]: "
+    if (digits === 0 || (view.getInt32(at + digits, true) & 0xffffff) !== 0x203a5d) return false;
+    head.pid = at;
+    head.pidEnd = at + digits;
+    at += digits + 3;
+  } else {
+    if (bytes[at] !== blank) return false;
+    at++;
+  }
+  const first = bytes[at]!;
+  if (at >= end || first === open || first === 107) return false;
+  head.program = from;
+  head.programEnd = from + text.length - 1;
+  head.message = at;
+  return true;
 }
 
 /** Letters, digits, "-", "." and "/". */

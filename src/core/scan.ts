@@ -9,7 +9,6 @@ import type { CompiledFilter, Expression } from "./filter.ts";
 import { SyslogHeads } from "./heads.ts";
 import { type Head, newHead, parseSyslog } from "./logformat.ts";
 import type { Page } from "./page.ts";
-import { Recent } from "./recent.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -111,11 +110,12 @@ class LineScanner implements Scanner {
   private readonly ownForms: Watcher[];
   /** Those who want to see every line. */
   private readonly unrouted: Watcher[];
-  private readonly programs = new Programs();
+  /** Program → who wants it. */
+  private readonly programs = new Map<string, readonly Watcher[]>();
   private readonly reader: RecordReader;
   private readonly cap: number;
   private readonly head: Head = newHead();
-  private readonly heads = new SyslogHeads();
+  private readonly heads = new SyslogHeads<readonly Watcher[]>([], (program) => this.wanting(program));
   /** Chunks that will be searched by text because the last one that was routed had too many lines without a head. */
   private textual = 0;
 
@@ -183,7 +183,7 @@ class LineScanner implements Scanner {
 
   /** Every line's head is read once; who wants its program is one look-up. */
   private byProgram(text: string, page: Page | undefined): void {
-    const { head, heads, programs, cap, routed, ownForms } = this;
+    const { head, heads, cap, ownForms } = this;
     const length = text.length;
     let lines = 0;
     let headless = 0;
@@ -196,12 +196,12 @@ class LineScanner implements Scanner {
         (page === undefined ? parseSyslog(text, from, to, head) : heads.parse(page, from, to, head)) &&
         isSyslogHead(text, head)
       ) {
-        const wanting = programs.wanting(text, page, head, routed);
+        const wanting = this.wantingOf(text, page);
         for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(text, from, to, head);
       } else {
         headless++;
         if (head.program >= 0) {
-          const wanting = programs.wanting(text, page, head, routed);
+          const wanting = this.wantingOf(text, page);
           for (const watcher of wanting) if (!ownForms.includes(watcher)) watcher.line(text, from, to);
         }
         for (let i = 0; i < ownForms.length; i++) ownForms[i]!.line(text, from, to);
@@ -210,6 +210,22 @@ class LineScanner implements Scanner {
     }
     if (headless * 16 > lines && ownForms.length > 0) this.textual = 64;
     this.totals.lines += lines;
+  }
+
+  /** Who wants the line whose head was read last. */
+  private wantingOf(text: string, page: Page | undefined): readonly Watcher[] {
+    const { program, programEnd } = this.head;
+    return page === undefined ? this.wanting(text.slice(program, programEnd)) : this.heads.wanting;
+  }
+
+  private wanting(program: string): readonly Watcher[] {
+    const before = this.programs.get(program);
+    if (before !== undefined) return before;
+    const name = decodeText(program);
+    const wanting = this.routed.filter(({ compiled }) => compiled.program?.test(name) === true);
+    if (this.programs.size >= 4096) this.programs.clear();
+    this.programs.set(copyText(program), wanting);
+    return wanting;
   }
 
   /** Jumps from one line that holds a needed text to the next. */
@@ -299,40 +315,3 @@ function moved(found: readonly Found[], text: string, ends: readonly number[]): 
     return { ...one, end: ends[line - 1] ?? one.end };
   });
 }
-
-/** Program name → who wants it, by the chunk's bytes: no string is made for a line that is nobody's. */
-class Programs {
-  private readonly known = new Map<string, readonly Watcher[]>();
-  /** Those looked for last, by their beginnings. */
-  private readonly recent = Array.from({ length: 64 }, () => ({ name: new Recent(), wanting: nobody }));
-
-  wanting(
-    text: string,
-    page: Page | undefined,
-    { program: from, programEnd: to }: Head,
-    watchers: readonly Watcher[],
-  ): readonly Watcher[] {
-    if (page === undefined) return this.find(text.slice(from, to), watchers);
-    const { view } = page;
-    // What stands behind a short name makes it another slot, and no other program.
-    const beginning = view.getInt32(from, true);
-    const slot = this.recent[(beginning ^ (beginning >>> 11) ^ (to - from)) & 63]!;
-    if (slot.name.length !== to - from || !slot.name.standsAt(view, from)) {
-      slot.wanting = this.find(text.slice(from, to), watchers);
-      slot.name.keep(page.bytes, from, to);
-    }
-    return slot.wanting;
-  }
-
-  private find(program: string, watchers: readonly Watcher[]): readonly Watcher[] {
-    const before = this.known.get(program);
-    if (before !== undefined) return before;
-    const name = decodeText(program);
-    const wanting = watchers.filter(({ compiled }) => compiled.program?.test(name) === true);
-    if (this.known.size >= 4096) this.known.clear();
-    this.known.set(copyText(program), wanting);
-    return wanting;
-  }
-}
-
-const nobody: readonly Watcher[] = [];

@@ -14,7 +14,7 @@ import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
 import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
 import type { Page } from "./page.ts";
-import { Recent } from "./recent.ts";
+import { PidKeys } from "./pidkeys.ts";
 import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
 import { Sessions } from "./session.ts";
@@ -478,36 +478,6 @@ function addDetails(failure: Mutable<Failure>, said: Said, session: Session | un
   }
   const captures = session === undefined ? said.captures : session.captures;
   if (captures !== undefined) failure.captures = captures;
-}
-
-/**
- * Host, program and process id of a syslog head as one number; BSD's level in front belongs to it, as it does in fail2ban. Two
- * sessions at once meet in one number once in some million.
- */
-class PidKeys {
-  private readonly tag = new Recent();
-  private tagHash = 0;
-
-  of(text: string, { pid, pidEnd, tag: from }: Head, page: Page | undefined): number | undefined {
-    if (pid < 0) return undefined;
-    if (page === undefined || page.text !== text) {
-      let hash = pid - from;
-      for (let at = from; at < pid; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-      let id = 0;
-      for (let at = pid; at < pidEnd; at++) id = (Math.imul(id, 10) + text.charCodeAt(at) - 48) | 0;
-      return Math.imul(hash, 0x9e3779b1) ^ id;
-    }
-    const { bytes, view } = page;
-    if (this.tag.length !== pid - from || !this.tag.standsAt(view, from)) {
-      let hash = pid - from;
-      for (let at = from; at < pid; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
-      this.tagHash = hash;
-      this.tag.keep(bytes, from, pid);
-    }
-    let id = 0;
-    for (let at = pid; at < pidEnd; at++) id = (Math.imul(id, 10) + bytes[at]! - 48) | 0;
-    return Math.imul(this.tagHash, 0x9e3779b1) ^ id;
-  }
 }
 
 const repetition = /message repeated (\d{1,4}) times: \[ ?/y;

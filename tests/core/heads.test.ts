@@ -34,7 +34,18 @@ test("remembering the last line's front changes no head", () => {
   );
   const rest = fc.constantFrom(
     "sshd[812]: hello",
+    "sshd[813]: hello",
+    "sshd[1]: hello",
+    "sshd[12345678]: hello",
+    "sshd[123456789]: hello",
+    "sshd[81a]: hello",
+    "sshd[812]:hello",
+    "sshd[812]: kernel",
     "sshd: hello",
+    "sshd: ",
+    "sudo: hello",
+    "su[812]: hello",
+    "s[812]: hello",
     "sshd[]: hello",
     "sshd[812] hello",
     "sshd[812]: ",
@@ -56,13 +67,14 @@ test("remembering the last line's front changes no head", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(stamp, host, rest), { minLength: 2, maxLength: 12 }), (lines) => {
       const text = lines.map((parts) => `${parts.join("")}\n`).join("");
-      const heads = new SyslogHeads();
+      const heads = new SyslogHeads("", (program) => program);
       for (let from = 0; from < text.length; ) {
         const to = text.indexOf("\n", from);
         const [alone, along] = [newHead(), newHead()];
         const is = parseSyslog(text, from, to, alone);
         expect(heads.parse(pageOf(text)!, from, to, along)).toBe(is);
         if (is) expect(along).toEqual(alone);
+        if (is && alone.program >= 0) expect(heads.wanting).toBe(text.slice(alone.program, alone.programEnd));
         from = to + 1;
       }
     }),
