@@ -44,15 +44,38 @@ export class SyslogHeads<Wanting> {
   }
 
   parse(page: Page, from: number, end: number, head: Head): boolean {
+    return this.parseLike(page, from, end, head) || this.parseAnew(page, from, end, head);
+  }
+
+  /** A line of the same second, host and some program seen before, as nearly all are; false: it is not, or there is more to look at. */
+  private parseLike(page: Page, from: number, end: number, head: Head): boolean {
+    const { second } = this;
+    if (!second.standsAt(page.view, from)) return false;
+    const program = from + second.length;
+    const known = this.knownAt(page, program);
+    if (page.bytes[program] === this.host[1] || !parseKnown(page, known.text, program, end, head))
+      return false;
+    head.stamp = from;
+    head.host = head.tag = from + this.stamp + 1;
+    head.hostEnd = program - 1;
+    this.wanting = known.wanting;
+    return true;
+  }
+
+  private knownAt({ view }: Page, program: number): Program<Wanting> {
+    const beginning = view.getInt32(program, true);
+    return this.programs[(beginning ^ (beginning >>> 11)) & 63]!;
+  }
+
+  private parseAnew(page: Page, from: number, end: number, head: Head): boolean {
     const { bytes, text } = page;
-    const program = this.programAt(page, from, end);
+    const program = this.programAt(bytes, from, end);
     if (program >= 0) {
       clearHead(head, program);
       head.stamp = from;
       head.host = head.tag = from + this.stamp + 1;
       head.hostEnd = program - 1;
-      const beginning = page.view.getInt32(program, true);
-      const known = this.programs[(beginning ^ (beginning >>> 11)) & 63]!;
+      const known = this.knownAt(page, program);
       if (parseKnown(page, known.text, program, end, head)) {
         this.wanting = known.wanting;
         return true;
@@ -72,7 +95,7 @@ export class SyslogHeads<Wanting> {
   }
 
   /** Where the program begins behind the same host as in the last line; -1: it has to be looked for. */
-  private programAt({ bytes, view }: Page, from: number, end: number): number {
+  private programAt(bytes: Uint8Array, from: number, end: number): number {
     const { stamp, host, second } = this;
     const at = from + stamp;
     const program = at + host.length;
@@ -80,7 +103,6 @@ export class SyslogHeads<Wanting> {
     // Anything but a letter may mean something else: "[123]" that the host was a program, "@name" a guest; and a host may come twice.
     const first = bytes[program]!;
     if (!isLetter(first) || first === host[1]) return -1;
-    if (second.standsAt(view, from)) return program;
     if (!(stamp === classicLength ? isClassic(bytes, from) : isInternet(bytes, from, at))) return -1;
     for (let i = 1; i < host.length; i++) if (bytes[at + i] !== host[i]) return -1;
     if (stamp === classicLength) second.keep(bytes, from, program);
@@ -132,6 +154,7 @@ function parseKnown({ bytes, view }: Page, text: Recent, from: number, end: numb
     at += digits + 3;
   } else {
     if (bytes[at] !== blank) return false;
+    head.pid = head.pidEnd = -1;
     at++;
   }
   const first = bytes[at]!;

@@ -59,7 +59,7 @@ export function matchMessage(
   let prefixPattern: Pattern | undefined;
   if (filter.prefix.length > 0) {
     for (const candidate of filter.prefix) {
-      if (!find(candidate, text, from, to, context, prefix)) continue;
+      if (!find(candidate, text, from, to, context, prefix, pageWith(text, from, to, context))) continue;
       prefixPattern = candidate.pattern;
       break;
     }
@@ -71,29 +71,31 @@ export function matchMessage(
       to = text.length;
     }
   }
-  const page = context.page !== undefined && context.page.text === text ? context.page : undefined;
+  const page = pageWith(text, from, to, context);
   const code = from < to ? text.charCodeAt(from) : 256;
   const candidates = filter.byFirst[Math.min(code, 256)]!;
+  const beginning = page === undefined ? 0 : page.view.getInt32(from, true);
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i]!;
-    if (candidate.second >= 0 && candidate.second !== text.charCodeAt(from + 1)) continue;
-    if (candidate.third >= 0 && candidate.third !== text.charCodeAt(from + 2)) continue;
-    if (candidate.sixth >= 0 && candidate.sixth !== text.charCodeAt(from + 5)) continue;
+    const { stats } = candidate;
+    if (page !== undefined && (beginning & candidate.leadMask) !== candidate.lead) continue;
     if (
       candidate.onlyEnds &&
       context.endsQuietly !== undefined &&
       begins(candidate.pattern, text, from, page)
     ) {
       if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
-        candidate.stats.hits++;
+        stats.hits++;
         return "ended";
       }
     }
-    if (!find(candidate, text, from, to, context, match)) continue;
-    candidate.stats.hits++;
+    if (page !== undefined && stats.direct !== undefined) {
+      if (!match.fromPage(stats.direct, page, from, to)) continue;
+    } else if (!find(candidate, text, from, to, context, match, page)) continue;
+    stats.hits++;
     for (let j = 0; j < filter.ignore.length; j++) {
       const ignoring = filter.ignore[j]!;
-      if (find(ignoring, text, from, to, context, other)) {
+      if (find(ignoring, text, from, to, context, other, page)) {
         ignoring.stats.hits++;
         return "ignored";
       }
@@ -120,6 +122,13 @@ const other = new Matched();
 /** Runs on chunks after which an expression is written out. */
 const often = 200;
 
+/** The page, where what is written out can run on it: up to the end of a line. What is long is left to the RegExp, whose time is watched. */
+function pageWith(text: string, from: number, to: number, context: MatchContext): Page | undefined {
+  const { page } = context;
+  if (page === undefined || to - from >= watchedLength || context.timing) return undefined;
+  return page.text === text && page.bytes[to] === 10 ? page : undefined;
+}
+
 /** `run`, but what was found goes into `into`; on a chunk, and when it was run often, without its RegExp. */
 function find(
   candidate: Expression,
@@ -128,20 +137,12 @@ function find(
   to: number,
   context: MatchContext,
   into: Matched,
+  page: Page | undefined,
 ): boolean {
-  const { page } = context;
-  // What is long is left to the RegExp, whose time is watched.
-  if (
-    page !== undefined &&
-    to - from < watchedLength &&
-    page.text === text &&
-    page.bytes[to] === 10 &&
-    !context.timing
-  ) {
+  if (page !== undefined) {
     const { stats } = candidate;
-    if (stats.direct !== undefined)
-      return stats.disabled === undefined && into.fromPage(stats.direct, page, from, to);
-    if (++stats.runs === often && candidate.pattern.anchored && candidate.pattern.suspicious === undefined)
+    if (stats.direct !== undefined) return into.fromPage(stats.direct, page, from, to);
+    if (++stats.runs === often && isWritable(candidate))
       stats.direct = compileDirect(candidate.pattern.regex.source);
   }
   const array = run(candidate, text, from, to, context);
@@ -149,6 +150,9 @@ function find(
   into.fromRegExp(array);
   return true;
 }
+
+const isWritable = ({ pattern, stats }: Expression): boolean =>
+  pattern.anchored && pattern.suspicious === undefined && stats.disabled === undefined;
 
 /** Lines shorter than this are not timed: no shape gets out of hand on them before the engine's own limit shows on longer ones. */
 const watchedLength = 400;
@@ -177,7 +181,10 @@ export function run(
   // JavaScriptCore ends a search that runs away and says null: that is no answer.
   if (match === null && took > patience) {
     stats.gaveUp++;
-    if (stats.gaveUp >= 3) stats.disabled = `took more than ${patience} ms three times: ${pattern.source}`;
+    if (stats.gaveUp >= 3) {
+      stats.disabled = `took more than ${patience} ms three times: ${pattern.source}`;
+      stats.direct = undefined;
+    }
     context.gaveUp?.(candidate);
   }
   return match;

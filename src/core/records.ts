@@ -27,7 +27,8 @@ export class RecordReader {
     ) {
       return this.unwrapped(chunk);
     }
-    return chunk.includes("\r\n")
+    // A single char is found faster by far.
+    return chunk.includes("\r") && chunk.includes("\r\n")
       ? withoutReturns(chunk)
       : { text: chunk, ends: undefined, times: undefined, page: pageOf(chunk) };
   }

@@ -107,14 +107,17 @@ function takeIn(session: Session, said: Said): void {
     session.name = said.name;
   }
   if (said.captures !== undefined) session.captures = { ...session.captures, ...said.captures };
-  const { user } = said;
-  if (said.named && user !== undefined && user !== session.user) {
-    if (session.user === undefined) session.user = user;
-    else if (session.more === undefined) session.more = [user];
-    else if (session.more.length < userLimit && !session.more.includes(user)) session.more.push(user);
+  if (said.named) {
+    if (session.user === undefined) session.user = said.user;
+    else if (said.user !== session.user) addUser(session, said.user ?? "");
   }
   if (said.gained) {
     session.pending = false;
     session.waiting = 0;
   }
+}
+
+function addUser(session: Session, user: string): void {
+  if (session.more === undefined) session.more = [user];
+  else if (session.more.length < userLimit && !session.more.includes(user)) session.more.push(user);
 }
