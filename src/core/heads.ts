@@ -63,8 +63,7 @@ export class SyslogHeads<Wanting> {
   }
 
   private knownAt({ view }: Page, program: number): Program<Wanting> {
-    const beginning = view.getInt32(program, true);
-    return this.programs[(beginning ^ (beginning >>> 11)) & 63]!;
+    return this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
   }
 
   private parseAnew(page: Page, from: number, end: number, head: Head): boolean {
