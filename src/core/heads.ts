@@ -44,43 +44,53 @@ export class SyslogHeads<Wanting> {
   }
 
   parse(page: Page, from: number, end: number, head: Head): boolean {
-    return this.parseLike(page, from, end, head) || this.parseAnew(page, from, end, head);
-  }
-
-  /** A line of the same second, host and some program seen before, as nearly all are; false: it is not, or there is more to look at. */
-  private parseLike(page: Page, from: number, end: number, head: Head): boolean {
+    const { view, bytes } = page;
     const { second } = this;
-    if (!second.standsAt(page.view, from)) return false;
-    const program = from + second.length;
-    const known = this.knownAt(page, program);
-    if (page.bytes[program] === this.host[1] || !parseKnown(page, known.text, program, end, head))
-      return false;
+    let program: number;
+    if (second.standsAt(view, from) && bytes[from + second.length] !== this.host[1])
+      program = from + second.length;
+    else program = this.programAt(bytes, from, end);
+    if (program < 0) return this.parseAnew(page, from, end, head);
+    // Like `parsePlain` for a program that is known already.
+    const known = this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
+    if (!known.text.standsAt(view, program)) return this.parseAnew(page, from, end, head, program);
+    let at = program + known.text.length;
+    if (bytes[at - 1] === open) {
+      const digits = leadingDigits(view, at);
+      // "]: "
+      if (digits === 0 || (view.getInt32(at + digits, true) & 0xffffff) !== 0x203a5d)
+        return this.parseAnew(page, from, end, head, program);
+      head.pid = at;
+      head.pidEnd = at + digits;
+      at += digits + 3;
+    } else {
+      if (bytes[at] !== blank) return this.parseAnew(page, from, end, head, program);
+      head.pid = head.pidEnd = -1;
+      at++;
+    }
+    if (at >= end || mayBeMore(bytes[at]!)) return this.parseAnew(page, from, end, head, program);
     head.stamp = from;
     head.host = head.tag = from + this.stamp + 1;
     head.hostEnd = program - 1;
+    head.program = program;
+    head.programEnd = program + known.text.length - 1;
+    head.message = at;
     this.wanting = known.wanting;
     return true;
   }
 
-  private knownAt({ view }: Page, program: number): Program<Wanting> {
-    return this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
-  }
-
-  private parseAnew(page: Page, from: number, end: number, head: Head): boolean {
-    const { bytes, text } = page;
-    const program = this.programAt(bytes, from, end);
+  /** Any line; `program`: where it begins, if that is known. */
+  private parseAnew(page: Page, from: number, end: number, head: Head, program = -1): boolean {
+    const { bytes, view, text } = page;
     if (program >= 0) {
       clearHead(head, program);
       head.stamp = from;
       head.host = head.tag = from + this.stamp + 1;
       head.hostEnd = program - 1;
-      const known = this.knownAt(page, program);
-      if (parseKnown(page, known.text, program, end, head)) {
-        this.wanting = known.wanting;
-        return true;
-      }
       if (parsePlain(bytes, program, end, head)) {
-        this.wanting = known.wanting = this.wants(text.slice(program, head.programEnd));
+        this.wanting = this.wants(text.slice(program, head.programEnd));
+        const known = this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
+        known.wanting = this.wanting;
         known.text.keep(bytes, program, head.programEnd + 1);
         return true;
       }
@@ -140,29 +150,8 @@ function isInternet(bytes: Uint8Array, at: number, end: number): boolean {
   return bytes[end] === blank;
 }
 
-/** The same as `parsePlain` for a program that is known already; false: it is another one, or there is more to look at. */
-function parseKnown({ bytes, view }: Page, text: Recent, from: number, end: number, head: Head): boolean {
-  if (!text.standsAt(view, from)) return false;
-  let at = from + text.length;
-  if (bytes[at - 1] === open) {
-    const digits = leadingDigits(view, at);
-    // "]: "
-    if (digits === 0 || (view.getInt32(at + digits, true) & 0xffffff) !== 0x203a5d) return false;
-    head.pid = at;
-    head.pidEnd = at + digits;
-    at += digits + 3;
-  } else {
-    if (bytes[at] !== blank) return false;
-    head.pid = head.pidEnd = -1;
-    at++;
-  }
-  const first = bytes[at]!;
-  if (at >= end || first === open || first === 107) return false;
-  head.program = from;
-  head.programEnd = from + text.length - 1;
-  head.message = at;
-  return true;
-}
+/** Ids of messages and uptimes may stand before the message: "[", "k". */
+const mayBeMore = (first: number): boolean => first === open || first === 107;
 
 /** Letters, digits, "-", "." and "/". */
 const plain = new Uint8Array(256).map((_, code) => (isLetter(code) || (code >= 45 && code <= 57) ? 1 : 0));
@@ -183,9 +172,7 @@ function parsePlain(bytes: Uint8Array, from: number, end: number, head: Head): b
     at++;
   }
   if (bytes[at] !== colon || bytes[at + 1] !== blank || at + 2 >= end) return false;
-  const first = bytes[at + 2]!;
-  // Ids of messages and uptimes may stand before the message.
-  if (first === open || first === 107) return false;
+  if (mayBeMore(bytes[at + 2]!)) return false;
   head.program = from;
   head.programEnd = programEnd;
   head.pid = pid;

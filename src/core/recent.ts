@@ -51,21 +51,29 @@ function notDigits(word: number): number {
   return ((digits + 0x76767676) | digits) & 0x80808080;
 }
 
+/** What is left of eight bytes by the length of a text: of the first four, of the others. */
+const masks = Int32Array.from({ length: 16 }, (_, i) => {
+  const length = Math.max(0, Math.min(4, (i >> 1) - 4 * (i & 1)));
+  return length === 0 ? 0 : -1 >>> (8 * (4 - length));
+});
+
 /** The digits [from, to) as a number, another one for each text of up to seven; eight bytes are read. -1: there is more, or other than digits. */
 export function idAt(view: DataView, from: number, to: number): number {
   const length = to - from;
-  if (length < 1 || length > 7 || leadingDigits(view, from) < length) return -1;
-  const low = view.getInt32(from, true);
-  if (length <= 4) return packed(low, length);
-  return packed(low, 4) | (packed(view.getInt32(from + 4, true), length - 4) << 16);
+  if (length < 1 || length > 7) return -1;
+  const of = masks[2 * length]!;
+  const ofOthers = masks[2 * length + 1]!;
+  const word = view.getInt32(from, true) & of;
+  const other = view.getInt32(from + 4, true) & ofOthers;
+  if ((notDigits(word | (0x30303030 & ~of)) | notDigits(other | (0x30303030 & ~ofOthers))) !== 0) return -1;
+  // Four bits for each digit, 1 to 10: none is like nothing.
+  return (
+    packed((word & 0x0f0f0f0f) + (0x01010101 & of)) |
+    (packed((other & 0x0f0f0f0f) + (0x01010101 & ofOthers)) << 16)
+  );
 }
 
-/** Four bits for each of `count` digits, 1 to 10. */
-function packed(word: number, count: number): number {
-  const digits =
-    count === 4
-      ? word - 0x2f2f2f2f
-      : (word & (0xffffff >> (8 * (3 - count)))) - (0x2f2f2f >> (8 * (3 - count)));
+function packed(digits: number): number {
   const pairs = (digits | (digits >>> 4)) & 0xff00ff;
   return (pairs | (pairs >>> 8)) & 0xffff;
 }
