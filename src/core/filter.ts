@@ -81,13 +81,17 @@ export interface ExpressionStats {
   ms: number;
 }
 
-export const expression = (pattern: Pattern, index: number, onlyEnds = false): Expression => ({
-  pattern,
-  index,
-  stats: { hits: 0, runs: 0, direct: undefined, gaveUp: 0, disabled: undefined, ms: 0 },
-  ...commonLead(pattern.leads ?? []),
-  onlyEnds,
-});
+export function expression(pattern: Pattern, index: number, onlyEnds = false): Expression {
+  const { lead, leadMask } = commonLead(pattern.leads ?? []);
+  return {
+    pattern,
+    index,
+    stats: { hits: 0, runs: 0, direct: undefined, gaveUp: 0, disabled: undefined, ms: 0 },
+    lead,
+    leadMask,
+    onlyEnds,
+  };
+}
 
 /** As four bytes, the first one lowest, and which of them count. */
 function commonLead(leads: readonly string[]): Pick<Expression, "lead" | "leadMask"> {

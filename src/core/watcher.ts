@@ -428,7 +428,8 @@ export class Watcher {
     if (this.repeats > 1 && !outcome.nofail) attempts = Math.min(attempts * this.repeats, 100);
     const when = scan.live || scan.clamp === false ? at : Math.min(at, scan.now);
     if (target !== undefined && this.member.settles !== undefined) {
-      const place = target === outcome.target ? outcome.place : -1;
+      // A session's target is what its last line said, where that said one.
+      const place = outcome.target === undefined ? -1 : outcome.place;
       if (this.member.settles(target, place, attempts, when, scan.live)) return;
     }
     const failure: Mutable<Failure> = {
