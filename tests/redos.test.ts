@@ -213,7 +213,6 @@ function timeOf(one: Expression, line: string): number {
     timing: false,
     gaveUp: undefined,
     endsQuietly: undefined,
-    page: undefined,
     ascii: () => true,
     encoding: undefined,
   });

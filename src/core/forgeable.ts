@@ -3,6 +3,7 @@
 
 import type { CompiledFilter, Format } from "./filter.ts";
 import { newHead, parseStamped, parseSyslog } from "./logformat.ts";
+import type { Place } from "./page.ts";
 
 const shapes: Partial<Record<Format, RegExp>> = {
   "nginx-error": /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[[a-z]{4,6}\] \d+#\d+: /,
@@ -21,12 +22,16 @@ function hasForm(format: Format, line: string): boolean {
     : format === "timestamp" && !syslog && parseStamped(line, 0, line.length) !== undefined;
 }
 
+/** So much of a line shows its form. */
+const shown = 1024;
+
 /** Why the file that a chunk is of can be forged: its first line has a form of `forgeableFormats`. Undefined: it does not show. */
-export function forgeableFile({ filter, unforgeable }: CompiledFilter, chunk: string): string | undefined {
+export function forgeableFile({ filter, unforgeable }: CompiledFilter, chunk: Place): string | undefined {
   const marks = filter.forgeableFormats;
   if (marks === undefined) return undefined;
-  const feed = chunk.indexOf("\n");
-  const line = chunk.slice(0, Math.min(feed < 0 ? chunk.length : feed, 1024));
+  const begin = chunk.slice(0, Math.min(chunk.length, shown));
+  const feed = begin.indexOf("\n");
+  const line = feed < 0 ? begin : begin.slice(0, feed);
   if (unforgeable?.test(line) === true) return undefined;
   for (const [format, reason] of Object.entries(marks)) if (hasForm(format as Format, line)) return reason;
   return undefined;

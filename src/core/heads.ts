@@ -81,25 +81,25 @@ export class SyslogHeads<Wanting> {
 
   /** Any line; `program`: where it begins, if that is known. */
   private parseAnew(page: Page, from: number, end: number, head: Head, program = -1): boolean {
-    const { bytes, view, text } = page;
+    const { bytes, view } = page;
     if (program >= 0) {
       clearHead(head, program);
       head.stamp = from;
       head.host = head.tag = from + this.stamp + 1;
       head.hostEnd = program - 1;
       if (parsePlain(bytes, program, end, head)) {
-        this.wanting = this.wants(text.slice(program, head.programEnd));
+        this.wanting = this.wants(page.slice(program, head.programEnd));
         const known = this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
         known.wanting = this.wanting;
         known.text.keep(bytes, program, head.programEnd + 1);
         return true;
       }
     }
-    if (program < 0 || !parseProgram(text, program, end, head)) {
-      if (!parseSyslog(text, from, end, head)) return false;
+    if (program < 0 || !parseProgram(page.text, program, end, head)) {
+      if (!parseSyslog(page.text, from, end, head)) return false;
       this.remember(bytes, from, head);
     }
-    if (head.program >= 0) this.wanting = this.wants(text.slice(head.program, head.programEnd));
+    if (head.program >= 0) this.wanting = this.wants(page.slice(head.program, head.programEnd));
     return true;
   }
 

@@ -17,7 +17,7 @@ import type { Records } from "./records.ts";
 
 export class LineTime {
   private now: Time = 0;
-  private records: Records = { text: "", ends: undefined, times: undefined, page: undefined };
+  private records: Records | undefined;
   /** The stamp read last, as text, and what it means. */
   private lastText = "";
   private lastAt: Time = 0;
@@ -105,8 +105,8 @@ export class LineTime {
 
   /** The container runtime's time of the line that begins at `from`. Lines are asked for in order. */
   private wrapped(text: string, from: number): Time | undefined {
-    const { times } = this.records;
-    if (times === undefined || text !== this.records.text) return undefined;
+    const times = this.records?.times;
+    if (times === undefined || text !== this.records?.page.text) return undefined;
     if (from < this.countedAt) {
       this.countedLine = 0;
       this.countedAt = 0;

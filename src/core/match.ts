@@ -6,7 +6,7 @@ import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
 import { Matched } from "./matched.ts";
-import type { Page } from "./page.ts";
+import { type Page, type Place, textOf } from "./page.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** What a message said, until the next is matched. Texts are as logged (latin-1 view); hosts are judged. */
@@ -37,8 +37,6 @@ export interface MatchContext {
   readonly gaveUp: ((expression: Expression) => void) | undefined;
   /** Asked before an expression that only ends a session is run: true when its outcome cannot matter. See core/session.ts. */
   readonly endsQuietly: ((namesUser: boolean) => boolean) | undefined;
-  /** The chunk in hand; what is matched may be another text. */
-  readonly page: Page | undefined;
   /** What is being matched is known to be ASCII, so that nothing needs decoding. */
   readonly ascii: () => boolean;
   /** Of user names and lines where it is not UTF-8 (`logencoding`). */
@@ -48,42 +46,39 @@ export interface MatchContext {
 /** "ended": a line that ends its session and nothing more; it was not matched to its end. */
 export type Outcome = Said | "ignored" | "ended" | undefined;
 
-/** The message text[from..to) against the filter's expressions, in order; the first that matches counts. */
+/** The message place[from..to) against the filter's expressions, in order; the first that matches counts. */
 export function matchMessage(
   filter: CompiledFilter,
-  text: string,
+  place: Place,
   from: number,
   to: number,
   context: MatchContext,
 ): Outcome {
+  let page = pageWith(place, from, to, context);
   let prefixPattern: Pattern | undefined;
   if (filter.prefix.length > 0) {
     for (const candidate of filter.prefix) {
-      if (!find(candidate, text, from, to, context, prefix, pageWith(text, from, to, context))) continue;
+      if (!find(candidate, place, from, to, context, prefix, page)) continue;
       prefixPattern = candidate.pattern;
       break;
     }
     if (prefixPattern === undefined) return undefined;
     const content = prefixPattern.groups.content;
     if (content > 0) {
-      text = prefix.text(content) ?? "";
+      place = prefix.text(content) ?? "";
       from = 0;
-      to = text.length;
+      to = place.length;
+      page = undefined;
     }
   }
-  const page = pageWith(text, from, to, context);
-  const code = from < to ? text.charCodeAt(from) : 256;
+  const code = from >= to ? 256 : page === undefined ? textOf(place).charCodeAt(from) : page.bytes[from]!;
   const candidates = filter.byFirst[Math.min(code, 256)]!;
   const beginning = page === undefined ? 0 : page.view.getInt32(from, true);
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i]!;
     const { stats } = candidate;
     if (page !== undefined && (beginning & candidate.leadMask) !== candidate.lead) continue;
-    if (
-      candidate.onlyEnds &&
-      context.endsQuietly !== undefined &&
-      begins(candidate.pattern, text, from, page)
-    ) {
+    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate.pattern, place, from)) {
       if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
         stats.hits++;
         return "ended";
@@ -91,11 +86,11 @@ export function matchMessage(
     }
     if (page !== undefined && stats.direct !== undefined) {
       if (!match.fromPage(stats.direct, page, from, to)) continue;
-    } else if (!find(candidate, text, from, to, context, match, page)) continue;
+    } else if (!find(candidate, place, from, to, context, match, page)) continue;
     stats.hits++;
     for (let j = 0; j < filter.ignore.length; j++) {
       const ignoring = filter.ignore[j]!;
-      if (find(ignoring, text, from, to, context, other, page)) {
+      if (find(ignoring, place, from, to, context, other, page)) {
         ignoring.stats.hits++;
         return "ignored";
       }
@@ -105,11 +100,12 @@ export function matchMessage(
   return undefined;
 }
 
-function begins({ leads }: Pattern, text: string, from: number, page: Page | undefined): boolean {
+function begins({ leads }: Pattern, place: Place, from: number): boolean {
   if (leads === undefined) return false;
   for (let i = 0; i < leads.length; i++) {
     const lead = leads[i]!;
-    if (page === undefined ? text.startsWith(lead, from) : standsAt(page.bytes, from, lead)) return true;
+    if (typeof place === "string" ? place.startsWith(lead, from) : standsAt(place.bytes, from, lead))
+      return true;
   }
   return false;
 }
@@ -123,16 +119,15 @@ const other = new Matched();
 const often = 200;
 
 /** The page, where what is written out can run on it: up to the end of a line. What is long is left to the RegExp, whose time is watched. */
-function pageWith(text: string, from: number, to: number, context: MatchContext): Page | undefined {
-  const { page } = context;
-  if (page === undefined || to - from >= watchedLength || context.timing) return undefined;
-  return page.text === text && page.bytes[to] === 10 ? page : undefined;
+function pageWith(place: Place, from: number, to: number, context: MatchContext): Page | undefined {
+  if (typeof place === "string" || to - from >= watchedLength || context.timing) return undefined;
+  return place.bytes[to] === 10 ? place : undefined;
 }
 
 /** `run`, but what was found goes into `into`; on a chunk, and when it was run often, without its RegExp. */
 function find(
   candidate: Expression,
-  text: string,
+  place: Place,
   from: number,
   to: number,
   context: MatchContext,
@@ -145,7 +140,7 @@ function find(
     if (++stats.runs === often && isWritable(candidate))
       stats.direct = compileDirect(candidate.pattern.regex.source);
   }
-  const array = run(candidate, text, from, to, context);
+  const array = run(candidate, textOf(place), from, to, context);
   if (array === null) return false;
   into.fromRegExp(array);
   return true;

@@ -42,7 +42,7 @@ export class Matched {
   text(group: number): string | undefined {
     if (this.array !== undefined) return this.array[group];
     const end = this.spans[2 * group + 1]!;
-    return end < 0 ? undefined : this.page?.text.slice(this.spans[2 * group], end);
+    return end < 0 ? undefined : this.page?.slice(this.spans[2 * group]!, end);
   }
 
   /** The group for people to read; the same name is mostly the same string. */

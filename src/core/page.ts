@@ -1,42 +1,86 @@
-// The chunk in hand as bytes, beside its text: expressions that were written out (direct.ts) walk over these. One for all scanners, since one
-// chunk is read at a time: it is good until the next one is turned.
+// The chunk in hand as bytes, and as text where somebody asks for it: expressions that were written out (direct.ts) walk over the bytes, and
+// of most chunks nobody wants more. Good until the next one is turned, since one chunk is read at a time.
 
+import { encodeText } from "./bytes.ts";
 import { readAhead } from "./direct.ts";
 
-export interface Page {
-  readonly text: string;
-  /** As many as the text has chars; a line feed stands behind them. */
-  readonly bytes: Uint8Array;
+export class Page {
   readonly view: DataView;
-  /** Whether nothing in it needs decoding. */
-  readonly ascii: boolean;
+  private own: string | undefined;
+  private gone = false;
+
+  private constructor(
+    /** A line feed stands behind the text, or ends it; then as much as may be read ahead. */
+    readonly bytes: Uint8Array,
+    readonly length: number,
+    text: string | undefined,
+    /** Whether nothing in it needs decoding. */
+    readonly ascii: boolean,
+  ) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.own = text;
+  }
+
+  /** Whole lines in a buffer that will be filled again: the page is good until `expire`. `readAhead` bytes stand behind them, whatever they are. */
+  static lent(buffer: Uint8Array, from: number, to: number, ascii: boolean): Page {
+    const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + from, to - from + readAhead);
+    return new Page(bytes, to - from, undefined, ascii);
+  }
+
+  /** Of a latin-1 view; what is none is looked at as its UTF-8. The page before is no longer good. */
+  static of(text: string): Page {
+    const { length } = text;
+    if (room.length < length + 1 + readAhead) room = new Uint8Array(length + 1 + readAhead);
+    // ASCII is its own UTF-8; this is faster by far than looking at every char.
+    const { read, written } = encoder.encodeInto(text, room);
+    const ascii = read === length && written === length;
+    if (!ascii && !copyCodes(text)) return Page.of(encodeText(text));
+    room[length] = 10;
+    return new Page(room, length, text, ascii);
+  }
+
+  /** The chunk as a latin-1 view of its bytes. */
+  get text(): string {
+    this.own ??= this.cut(0, this.length);
+    return this.own;
+  }
+
+  /** A piece of the text. */
+  slice(from: number, to: number): string {
+    return this.own === undefined ? this.cut(from, to) : this.own.slice(from, to);
+  }
+
+  /** The buffer will be filled again: from now on only the text can be asked for, where that has been done before. */
+  expire(): void {
+    this.gone = true;
+  }
+
+  /** Whether its bytes may still be looked at. */
+  get isGood(): boolean {
+    return !this.gone;
+  }
+
+  private cut(from: number, to: number): string {
+    if (this.gone) throw new Error("a chunk was asked for its text after the next one had been read");
+    const { buffer, byteOffset } = this.bytes;
+    return Buffer.from(buffer as ArrayBuffer, byteOffset + from, to - from).toString("latin1");
+  }
 }
 
 const encoder = new TextEncoder();
-let bytes = new Uint8Array(0);
-let view = new DataView(bytes.buffer);
-
-/** Undefined for a text that is no latin-1 view of bytes. */
-export function pageOf(text: string): Page | undefined {
-  const { length } = text;
-  if (bytes.length < length + 1 + readAhead) {
-    bytes = new Uint8Array(length + 1 + readAhead);
-    view = new DataView(bytes.buffer);
-  }
-  // ASCII is its own UTF-8; this is faster by far than looking at every char.
-  const { read, written } = encoder.encodeInto(text, bytes);
-  const ascii = read === length && written === length;
-  if (!ascii && !copyCodes(text)) return undefined;
-  bytes[length] = 10;
-  return { text, bytes, view, ascii };
-}
+let room = new Uint8Array(0);
 
 function copyCodes(text: string): boolean {
   let codes = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     codes |= code;
-    bytes[at] = code;
+    room[at] = code;
   }
   return codes < 256;
 }
+
+/** Where a message stands: on the page, or in a text of its own. */
+export type Place = Page | string;
+
+export const textOf = (place: Place): string => (typeof place === "string" ? place : place.text);

@@ -12,14 +12,8 @@ export class PidKeys {
   private readonly tag = new Recent();
   private tagHash = 0;
 
-  of(text: string, { pid, pidEnd, tag: from }: Head, page: Page | undefined): number | undefined {
+  of({ bytes, view }: Page, { pid, pidEnd, tag: from }: Head): number | undefined {
     if (pid < 0) return undefined;
-    if (page === undefined || page.text !== text) {
-      let hash = pidEnd - from;
-      for (let at = from; at < pidEnd; at++) hash = Math.imul(hash, 31) + text.charCodeAt(at);
-      return hash | 0;
-    }
-    const { bytes, view } = page;
     if (this.tag.length !== pid - from || !this.tag.standsAt(view, from)) {
       this.tagHash = hashOf(bytes, from, pid);
       this.tag.keep(bytes, from, pid);

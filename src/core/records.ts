@@ -2,17 +2,15 @@
 // that moves offsets, the ends of the lines in the chunk are kept, so that a failure can say how far into the file it lies.
 
 import { unwrap } from "./logformat.ts";
-import { type Page, pageOf } from "./page.ts";
+import { Page } from "./page.ts";
 
 export interface Records {
   /** Whole lines, each ended by "\n". */
-  readonly text: string;
-  /** Ends (exclusive, with the line feed) of the lines in the chunk; undefined: as in `text`. */
+  readonly page: Page;
+  /** Ends (exclusive, with the line feed) of the lines in the chunk; undefined: as on the page. */
   readonly ends: readonly number[] | undefined;
   /** The container runtime's time of each line; undefined: none. */
   readonly times: readonly string[] | undefined;
-  /** The text as bytes; undefined: it is none. */
-  readonly page: Page | undefined;
 }
 
 /** Keeps what a container runtime cut in two until the rest comes; one a source. */
@@ -20,17 +18,19 @@ export class RecordReader {
   private partial = "";
   constructor(private readonly cap: number) {}
 
-  read(chunk: string): Records {
+  read(chunk: Page): Records {
+    const begin = chunk.slice(0, Math.min(chunk.length, 64));
     if (
-      chunk.startsWith('{"log":"') ||
-      /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP]/.test(chunk)
+      begin.startsWith('{"log":"') ||
+      /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP]/.test(begin)
     ) {
-      return this.unwrapped(chunk);
+      return this.unwrapped(chunk.text);
     }
     // A single char is found faster by far.
-    return chunk.includes("\r") && chunk.includes("\r\n")
-      ? withoutReturns(chunk)
-      : { text: chunk, ends: undefined, times: undefined, page: pageOf(chunk) };
+    const at = chunk.bytes.indexOf(13);
+    return at >= 0 && at < chunk.length && chunk.text.includes("\r\n")
+      ? withoutReturns(chunk.text)
+      : { page: chunk, ends: undefined, times: undefined };
   }
 
   private unwrapped(chunk: string): Records {
@@ -60,7 +60,7 @@ export class RecordReader {
       }
       ends.push(from);
     }
-    return { text, ends, times, page: pageOf(text) };
+    return { page: Page.of(text), ends, times };
   }
 }
 
@@ -68,5 +68,5 @@ function withoutReturns(chunk: string): Records {
   const ends: number[] = [];
   for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) ends.push(at + 1);
   const text = chunk.replaceAll("\r\n", "\n");
-  return { text, ends, times: undefined, page: pageOf(text) };
+  return { page: Page.of(text), ends, times: undefined };
 }

@@ -7,8 +7,8 @@ import type { Zone } from "./datetime.ts";
 import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
 import { SyslogHeads } from "./heads.ts";
-import { type Head, newHead, parseSyslog } from "./logformat.ts";
-import type { Page } from "./page.ts";
+import { type Head, newHead } from "./logformat.ts";
+import { Page, type Place } from "./page.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -86,7 +86,8 @@ export interface Counters {
 }
 
 export interface Scanner {
-  file(text: string, context: ScanContext): readonly Found[];
+  /** A latin-1 view of whole lines, or a page of them. */
+  file(chunk: Place, context: ScanContext): readonly Found[];
   journald(entries: readonly JournaldEntry[], context: ScanContext): readonly Found[];
   readonly counters: readonly Counters[];
   /** Lines and entries read, and those longer than the cap. */
@@ -134,18 +135,20 @@ class LineScanner implements Scanner {
     this.unrouted = this.watchers.filter((watcher) => !this.routed.includes(watcher));
   }
 
-  file(chunk: string, context: ScanContext): readonly Found[] {
-    const records = this.reader.read(chunk);
-    const { text } = records;
+  file(chunk: Place, context: ScanContext): readonly Found[] {
+    const whole = typeof chunk === "string" ? Page.of(chunk) : chunk;
+    if (!whole.isGood) throw new Error("a chunk was looked at after the next one had been read");
+    const records = this.reader.read(whole);
+    const { page } = records;
     const found: Found[] = [];
     for (const watcher of this.watchers) watcher.begin(records, context, found);
-    const routing = this.routed.length > 0 && this.looksLikeSyslog(text);
-    if (routing) this.byProgram(text, records.page);
-    else this.totals.lines += countLines(text);
-    for (const watcher of routing ? this.unrouted : this.watchers) this.byText(watcher, text);
+    const routing = this.routed.length > 0 && this.looksLikeSyslog(page);
+    if (routing) this.byProgram(page);
+    else this.totals.lines += countLines(page.text);
+    for (const watcher of routing ? this.unrouted : this.watchers) this.byText(watcher, page);
     for (const watcher of this.watchers) watcher.end();
     if (this.watchers.length > 1) found.sort((a, b) => a.end - b.end || a.member - b.member);
-    return records.ends === undefined ? found : moved(found, text, records.ends);
+    return records.ends === undefined ? found : moved(found, page.text, records.ends);
   }
 
   journald(entries: readonly JournaldEntry[], context: ScanContext): readonly Found[] {
@@ -166,15 +169,18 @@ class LineScanner implements Scanner {
   }
 
   /** Whether one of the first lines has syslog's head. Both ways through a chunk find the same; this one is for speed. */
-  private looksLikeSyslog(text: string): boolean {
+  private looksLikeSyslog(page: Page): boolean {
     if (this.textual > 0) {
       this.textual--;
       return false;
     }
-    for (let from = 0, n = 0; from < text.length && n < 4; n++) {
-      const feed = text.indexOf("\n", from);
-      const to = feed < 0 ? text.length : feed;
-      if (to - from <= this.cap && parseSyslog(text, from, to, this.head) && isSyslogHead(text, this.head))
+    for (let from = 0, n = 0; from < page.length && n < 4; n++) {
+      const to = lineEnd(page, from);
+      if (
+        to - from <= this.cap &&
+        this.heads.parse(page, from, to, this.head) &&
+        isSyslogHead(page, this.head)
+      )
         return true;
       from = to + 1;
     }
@@ -182,40 +188,30 @@ class LineScanner implements Scanner {
   }
 
   /** Every line's head is read once; who wants its program is one look-up. */
-  private byProgram(text: string, page: Page | undefined): void {
+  private byProgram(page: Page): void {
     const { head, heads, cap, ownForms } = this;
-    const length = text.length;
+    const { length } = page;
     let lines = 0;
     let headless = 0;
     for (let from = 0; from < length; ) {
-      const feed = text.indexOf("\n", from);
-      const to = feed < 0 ? length : feed;
+      const to = lineEnd(page, from);
       lines++;
       if (to - from > cap) this.totals.overlong++;
-      else if (
-        (page === undefined ? parseSyslog(text, from, to, head) : heads.parse(page, from, to, head)) &&
-        isSyslogHead(text, head)
-      ) {
-        const wanting = this.wantingOf(text, page);
-        for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(text, from, to, head);
+      else if (heads.parse(page, from, to, head) && isSyslogHead(page, head)) {
+        const { wanting } = heads;
+        for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(page, from, to, head);
       } else {
         headless++;
         if (head.program >= 0) {
-          const wanting = this.wantingOf(text, page);
-          for (const watcher of wanting) if (!ownForms.includes(watcher)) watcher.line(text, from, to);
+          const { wanting } = heads;
+          for (const watcher of wanting) if (!ownForms.includes(watcher)) watcher.line(page, from, to);
         }
-        for (let i = 0; i < ownForms.length; i++) ownForms[i]!.line(text, from, to);
+        for (let i = 0; i < ownForms.length; i++) ownForms[i]!.line(page, from, to);
       }
       from = to + 1;
     }
     if (headless * 16 > lines && ownForms.length > 0) this.textual = 64;
     this.totals.lines += lines;
-  }
-
-  /** Who wants the line whose head was read last. */
-  private wantingOf(text: string, page: Page | undefined): readonly Watcher[] {
-    const { program, programEnd } = this.head;
-    return page === undefined ? this.wanting(text.slice(program, programEnd)) : this.heads.wanting;
   }
 
   private wanting(program: string): readonly Watcher[] {
@@ -229,14 +225,15 @@ class LineScanner implements Scanner {
   }
 
   /** Jumps from one line that holds a needed text to the next. */
-  private byText(watcher: Watcher, text: string): void {
+  private byText(watcher: Watcher, page: Page): void {
+    const { text } = page;
     const gate = watcher.compiled.gate;
     const length = text.length;
     if (gate === undefined) {
       for (let from = 0; from < length; ) {
         const feed = text.indexOf("\n", from);
         const to = feed < 0 ? length : feed;
-        this.line(watcher, text, from, to);
+        this.line(watcher, page, from, to);
         from = to + 1;
       }
       return;
@@ -257,14 +254,14 @@ class LineScanner implements Scanner {
       const begin = text.lastIndexOf("\n", nearest) + 1;
       const feed = text.indexOf("\n", nearest);
       const to = feed < 0 ? length : feed;
-      this.line(watcher, text, begin, to);
+      this.line(watcher, page, begin, to);
       from = to + 1;
     }
   }
 
-  private line(watcher: Watcher, text: string, from: number, to: number): void {
+  private line(watcher: Watcher, page: Page, from: number, to: number): void {
     if (to - from > this.cap) this.totals.overlong++;
-    else watcher.line(text, from, to);
+    else watcher.line(page, from, to);
   }
 }
 
@@ -283,18 +280,24 @@ function isRouted({ program, formats, filter }: CompiledFilter): boolean {
  * A head that only a syslog daemon writes: with a process id, or with a host behind one of its own stamps. "2026-03-02 10:15:09
  * Connection closed: …" is a service's own line.
  */
-function isSyslogHead(text: string, head: Head): boolean {
+function isSyslogHead({ bytes }: Page, head: Head): boolean {
   if (head.program < 0 || head.host < 0) return false;
   if (head.pid >= 0) return true;
   // "Mar  2 10:15:09 host", or RFC 3339 with an offset as rsyslog writes it, which some services do themselves. With a weekday, a year or a
   // fraction it is a service's own: "Mon Mar  2 10:15:09 2026 TLS Error: …".
-  if (text.charCodeAt(head.stamp) > 64) return isClassic(text, head);
-  const offset = text.charCodeAt(head.host - 7);
-  return (offset === 43 || offset === 45) && text.charCodeAt(head.program) > 96;
+  if (bytes[head.stamp]! > 64) return isClassic(bytes, head);
+  const offset = bytes[head.host - 7];
+  return (offset === 43 || offset === 45) && bytes[head.program]! > 96;
 }
 
-const isClassic = (text: string, { stamp, host }: Head): boolean =>
-  host === stamp + 16 && text.charCodeAt(stamp + 3) === 32 && text.charCodeAt(stamp + 6) === 32;
+const isClassic = (bytes: Uint8Array, { stamp, host }: Head): boolean =>
+  host === stamp + 16 && bytes[stamp + 3] === 32 && bytes[stamp + 6] === 32;
+
+/** Where the line ends: at its line feed, or where the page does. */
+function lineEnd({ bytes, length }: Page, from: number): number {
+  const feed = bytes.indexOf(10, from);
+  return feed < 0 || feed > length ? length : feed;
+}
 
 function countLines(text: string): number {
   let lines = 0;

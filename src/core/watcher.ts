@@ -3,7 +3,7 @@
 // this runs for every line of a program that is ours.
 
 import { idTarget } from "./address.ts";
-import { decodeText, encodingOf } from "./bytes.ts";
+import { decodeText, encodingOf, standsAt } from "./bytes.ts";
 import { cutDate } from "./datecut.ts";
 import { type Stamp, utc } from "./datetime.ts";
 import type { Failure, JournaldEntry, Time } from "./domain.ts";
@@ -13,7 +13,7 @@ import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
 import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
-import type { Page } from "./page.ts";
+import { type Page, type Place, textOf } from "./page.ts";
 import { PidKeys } from "./pidkeys.ts";
 import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
@@ -38,11 +38,8 @@ export class Watcher {
   private scan: ScanContext = { now: 0, live: true };
   private found: Found[] = [];
 
-  /** The chunk. */
-  private page: Page | undefined;
-
   // The line in hand.
-  private text = "";
+  private where: Place = "";
   private from = 0;
   private to = 0;
   private head: Head = this.ownHead;
@@ -80,7 +77,6 @@ export class Watcher {
       clock: options.clock,
       timing: options.timing === true,
       gaveUp: options.gaveUp === undefined ? undefined : (expression) => options.gaveUp?.(index, expression),
-      page: undefined,
       ascii: () => this.isAscii(),
       encoding: encodingOf(this.compiled.filter.logencoding),
       endsQuietly: session?.byPid !== true || thorough ? undefined : (user) => this.endsQuietly(user),
@@ -91,8 +87,7 @@ export class Watcher {
     this.scan = scan;
     this.found = found;
     this.times.begin(records, scan.now);
-    this.context.page = this.page = records.page;
-    this.fileMark ??= forgeableFile(this.compiled, records.text);
+    this.fileMark ??= forgeableFile(this.compiled, records.page);
     // In the backlog time is what the log says; there the bound on their number is enough.
     if (scan.live) this.sessions?.sweep(scan.now);
   }
@@ -104,11 +99,15 @@ export class Watcher {
 
   /** What is not the chunk (journald, JSON, joined lines) is looked at by itself. */
   private isAscii(): boolean {
-    return this.page?.ascii === true && this.text === this.page.text;
+    return typeof this.where !== "string" && this.where.ascii;
   }
 
-  private take(text: string, from: number, to: number, head: Head): void {
-    this.text = text;
+  private get text(): string {
+    return textOf(this.where);
+  }
+
+  private take(where: Place, from: number, to: number, head: Head): void {
+    this.where = where;
     this.from = from;
     this.to = to;
     this.head = head;
@@ -119,21 +118,21 @@ export class Watcher {
   }
 
   /** A line of syslog whose program is ours. */
-  withHead(text: string, from: number, to: number, head: Head): void {
+  withHead(page: Page, from: number, to: number, head: Head): void {
     if (!this.plainSyslog) {
-      this.line(text, from, to);
+      this.line(page, from, to);
       return;
     }
-    this.take(text, from, to, head);
+    this.take(page, from, to, head);
     this.mark = this.fileMark;
-    const outcome = matchMessage(this.compiled, text, head.message, to, this.context);
+    const outcome = matchMessage(this.compiled, page, head.message, to, this.context);
     if (outcome !== undefined) this.heard(outcome, head.message);
     else this.hearRepeated(head.message);
   }
 
   /** Any line: its head is found by the filter's formats, the first under which it says something counts. */
-  line(text: string, from: number, to: number): void {
-    this.take(text, from, to, this.ownHead);
+  line(page: Page, from: number, to: number): void {
+    this.take(page, from, to, this.ownHead);
     if (this.compiled.filter.maxlines > 1) {
       this.severalLines();
       return;
@@ -175,7 +174,7 @@ export class Watcher {
 
   /** Matches the message from there on; false when it says nothing. */
   private hear(message: number): boolean {
-    const outcome = matchMessage(this.compiled, this.text, message, this.to, this.context);
+    const outcome = matchMessage(this.compiled, this.where, message, this.to, this.context);
     if (outcome === undefined) return false;
     this.heard(outcome, message);
     return true;
@@ -183,8 +182,10 @@ export class Watcher {
 
   /** rsyslog's "message repeated 5 times: [ …]": what stands in the brackets, so many times. */
   private hearRepeated(message: number): boolean {
-    const { text, to } = this;
-    if (!text.startsWith("message repeated ", message) || text.charCodeAt(to - 1) !== 93) return false;
+    const { where, to } = this;
+    if (typeof where !== "string" && !standsAt(where.bytes, message, repeated)) return false;
+    const { text } = this;
+    if (!text.startsWith(repeated, message) || text.charCodeAt(to - 1) !== 93) return false;
     repetition.lastIndex = message;
     const count = repetition.exec(text)?.[1];
     if (count === undefined) return false;
@@ -205,7 +206,7 @@ export class Watcher {
 
   private heard(outcome: Exclude<Outcome, undefined>, message: number): void {
     const quiet = outcome === "ignored" || this.sessions === undefined;
-    this.tell(outcome, quiet ? undefined : this.key(this.text, message, this.to), undefined, this.to + 1);
+    this.tell(outcome, quiet ? undefined : this.key(this.where, message, this.to), undefined, this.to + 1);
   }
 
   /** The whole line but for its date. */
@@ -354,13 +355,16 @@ export class Watcher {
   // ------------------------------------------------------------------------------------------------------------- sessions
 
   /** The session's key of a message; undefined: it has none. */
-  private key(text: string, from: number, to: number): Key {
+  private key(where: Place, from: number, to: number): Key {
     if (this.knownKey !== null) return this.knownKey;
     const { session } = this.compiled;
     if (session === undefined) return undefined;
-    if (session.byPid) this.knownKey = this.pids.of(this.text, this.head, this.page);
+    if (session.byPid)
+      this.knownKey = typeof this.where === "string" ? undefined : this.pids.of(this.where, this.head);
     else if (session.key !== undefined) {
-      this.knownKey = run(session.key, text, from, to, this.context)?.[session.key.pattern.groups.session];
+      this.knownKey = run(session.key, textOf(where), from, to, this.context)?.[
+        session.key.pattern.groups.session
+      ];
     } else this.knownKey = undefined;
     return this.knownKey;
   }
@@ -370,7 +374,7 @@ export class Watcher {
    * would name makes no difference.
    */
   private endsQuietly(namesUser: boolean): boolean {
-    const key = this.key(this.text, 0, 0);
+    const key = this.key(this.where, 0, 0);
     if (key === undefined) return true;
     const session = this.sessions?.get(key);
     if (session === undefined) return true;
@@ -437,7 +441,7 @@ export class Watcher {
       at: when,
       line:
         line === undefined
-          ? this.shown(this.text.slice(this.from, this.to))
+          ? this.shown(this.where.slice(this.from, this.to))
           : decodeText(line, false, this.context.encoding),
       attempts,
       regex: outcome.expression.index,
@@ -481,6 +485,7 @@ function addDetails(failure: Mutable<Failure>, said: Said, session: Session | un
   if (captures !== undefined) failure.captures = captures;
 }
 
+const repeated = "message repeated ";
 const repetition = /message repeated (\d{1,4}) times: \[ ?/y;
 
 const closingAt = (text: string, start: number): number => {

@@ -189,7 +189,7 @@ export function createPipeline(core: Core): Pipeline {
       offset: chunk.offset + end,
     });
     for (const { scanner, members, elsewhere } of readers) {
-      for (const found of scanner.file(chunk.text, context)) {
+      for (const found of scanner.file(chunk.page ?? chunk.text, context)) {
         const running = members[found.member];
         if (running !== undefined) judge(running, found.failure, seenAt(found.end), chunk.live, outcome);
       }
@@ -478,7 +478,7 @@ export function createPipeline(core: Core): Pipeline {
     take(chunk) {
       const outcome = chunk.kind === "file" ? takeFile(chunk) : takeJournald(chunk);
       core.dirty = true;
-      const brought = chunk.kind === "file" ? chunk.text.length : chunk.entries.length * 100;
+      const brought = chunk.kind === "file" ? (chunk.page ?? chunk.text).length : chunk.entries.length * 100;
       // That a log was begun is told without a line.
       if (brought > 0) taken = system.clock.monotonic();
       volume += brought;

@@ -2,6 +2,7 @@
 // looked at every few seconds whatever inotify said. One file's trouble is told and tried again; it never stops the others.
 
 import { dirname } from "node:path";
+import { readAhead } from "../core/direct.ts";
 import type { Position } from "../core/domain.ts";
 import type { Clock, System } from "../system/index.ts";
 import { type Crowd, choose, crowdOf } from "./crowd.ts";
@@ -98,6 +99,8 @@ export function createFilesSource(options: FilesOptions): FilesSource {
     system,
     cap,
     buffer: Buffer.allocUnsafeSlow(Math.max(READ_SIZE, 2 * cap) + MARK),
+    lent: Buffer.allocUnsafeSlow(Math.max(READ_SIZE, 2 * cap) + MARK + readAhead),
+    pages: [],
     notice,
     finished: new Map(),
     owned: (key, by) => [...follows.values()].some((other) => other !== by && other.owns(key)),

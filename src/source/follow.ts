@@ -2,13 +2,14 @@
 // be written to, then what stands under the path now. The position in each chunk is enough to go on exactly there after a crash.
 
 import type { FileSpot, Position } from "../core/domain.ts";
+import type { Page } from "../core/page.ts";
 import type { FileStat, System } from "../system/index.ts";
 import type { FileChunk, SourceNotice } from "./index.ts";
 import { openLog } from "./open.ts";
 import { bounded, type Packing, unpack } from "./packed.ts";
 import { locate, type Rotated, siblings } from "./rotated.ts";
 import { startOffset, type TimeOf } from "./start.ts";
-import { createTail, type Tail } from "./tail.ts";
+import { createTail, type Piece, type Tail } from "./tail.ts";
 import { linesOf } from "./unpacked.ts";
 
 type FilePosition = Extract<Position, { kind: "file" }>;
@@ -28,6 +29,10 @@ export interface FollowContext {
   readonly system: System;
   readonly cap: number;
   readonly buffer: Buffer;
+  /** Of it chunks are lent, one step's at a time: nothing but `stepNow` writes into it. */
+  readonly lent: Buffer;
+  /** Chunks that lie in it. */
+  readonly pages: Page[];
   readonly notice: (kind: SourceNotice["kind"], path: string, text: string) => void;
   /** Where reading of an inode had come to when it was let go: it may turn up again under another name. */
   readonly finished: Map<string, FileSpot>;
@@ -125,10 +130,15 @@ export class Follow {
     if (tail === undefined || this.#rests.length > 0 || this.#drains.length > 0) return undefined;
     if (!isAt(this.context.system, this.path, tail)) return undefined;
     this.#missingSince = undefined;
-    const { pieces, overlong, state } = tail.read(this.context.buffer);
+    const { lent, pages } = this.context;
+    for (const page of pages.splice(0)) page.expire();
+    const { pieces, overlong, state } = tail.lend(lent);
     this.#count(overlong);
     if (state === "changed") return undefined;
-    const chunks = pieces.map(({ text, offset, after }) => this.#chunk(text, offset, after, []));
+    const chunks = pieces.map((piece) => {
+      if (piece.page !== undefined) pages.push(piece.page);
+      return lentChunk(piece, this.#chunk("", piece.offset, piece.after, []));
+    });
     if (state === "end") this.live = true;
     return { chunks, more: state === "more" };
   }
@@ -515,6 +525,15 @@ export class Follow {
     notice("overlong", this.path, `${this.path}: ${lines} longer than ${cap} bytes and not looked at`);
   }
 }
+
+/** The chunk with the piece's text, which is made only where somebody asks for it. */
+const lentChunk = (piece: Piece, chunk: FileChunk): FileChunk => ({
+  ...chunk,
+  ...(piece.page === undefined ? {} : { page: piece.page }),
+  get text() {
+    return piece.text;
+  },
+});
 
 /** Whether the path leads to this file; false where that cannot be looked at. */
 function isAt(system: System, path: string, { dev, ino }: Tail): boolean {

@@ -4,6 +4,7 @@
 // the daemon's supervisor restarts it with growing pauses.
 
 import type { JournaldEntry, Position } from "../core/domain.ts";
+import type { Page } from "../core/page.ts";
 
 export interface LogSource {
   /** What the user would call it: a path, or "journald _SYSTEMD_UNIT=ssh.service". */
@@ -22,6 +23,8 @@ export interface FileChunk {
   readonly patterns: readonly string[];
   /** One or more whole lines as a latin-1 view of the bytes (one char = one byte), each ended by "\n". */
   readonly text: string;
+  /** The same as bytes, where there is no text yet: who wants either later must ask for the text before the next chunk is asked for. */
+  readonly page?: Page;
   /** Byte offset in the file of the first char of `text`. */
   readonly offset: number;
   readonly ino: number;

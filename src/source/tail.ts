@@ -2,7 +2,10 @@
 // again, so memory does not grow and the position is always the start of a line. The up to 64 bytes before the position are compared
 // at each read (they come with it, in the same call): when they changed, the file was truncated and has grown again.
 
+import { isAscii } from "node:buffer";
+import { readAhead } from "../core/direct.ts";
 import type { FileSpot } from "../core/domain.ts";
+import { Page } from "../core/page.ts";
 import type { FileStat, System } from "../system/index.ts";
 import { cutLines } from "./segment.ts";
 
@@ -12,6 +15,7 @@ export const MARK = 64;
 /** What was read at once: whole lines, with the position behind them. */
 export interface Piece {
   readonly text: string;
+  readonly page?: Page;
   readonly offset: number;
   readonly after: FileSpot;
 }
@@ -33,6 +37,8 @@ export interface Tail {
   readonly begun: boolean;
   /** `buffer` holds at least MARK bytes and the longest line shown; it is free again when this returns. */
   read(buffer: Buffer): TailRead;
+  /** The same, but the pieces are pages that lie in the buffer: they are good until it is filled again. */
+  lend(buffer: Buffer): TailRead;
   /** Starts at `offset`, a start of a line. */
   seek(offset: number): void;
   /** Is the text before `spot.offset` what it was when the spot was noted? */
@@ -93,33 +99,12 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     get begun() {
       return begun;
     },
-    read(buffer) {
-      const back = mark.length;
-      const read = files.read(fd, buffer, 0, buffer.length, passed - back);
-      if (read < back || (back > 0 && buffer.compare(mark, 0, back, 0, back) !== 0))
-        return { pieces: nothing, overlong: 0, state: "changed" };
-      if (read === back) return { pieces: nothing, overlong: 0, state: "end" };
-      begun = true;
-      const fresh = buffer.subarray(back, read);
-      const cut = cutLines(fresh, cap, skipping);
-      const pieces = cut.spans.map(([from, to]) => ({
-        text: fresh.toString("latin1", from, to),
-        offset: passed + from,
-        after: spotAt(passed + to, buffer.subarray(0, back + to)),
-      }));
-      const full = read === buffer.length;
-      if (cut.consumed > 0) {
-        const end = back + cut.consumed;
-        const hole = full && pieces.length === 0 && !cut.skipping && cut.consumed === fresh.length;
-        const to = passed + cut.consumed;
-        passed = hole ? jump(to) : to;
-        mark = passed === to ? Buffer.from(buffer.subarray(Math.max(0, end - MARK), end)) : markAt(passed);
-        skipping = cut.skipping;
-        if (!skipping) offset = passed;
-        else if (cut.overlong > 0) offset = pieces.at(-1)?.after.offset ?? offset;
-      }
-      return { pieces, overlong: cut.overlong, state: full && cut.consumed > 0 ? "more" : "end" };
-    },
+    read: (buffer) =>
+      take(buffer, buffer.length, (fresh, from, to) => ({ text: fresh.toString("latin1", from, to) })),
+    lend: (buffer) =>
+      take(buffer, buffer.length - readAhead, (fresh, from, to) =>
+        lentPiece(Page.lent(fresh, from, to, isAscii(fresh.subarray(from, to)))),
+      ),
     seek: goTo,
     holds(spot) {
       const bytes = markAt(spot.offset);
@@ -128,4 +113,46 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     stat: () => files.fstat(fd),
     close: () => files.close(fd),
   };
+
+  /** Reads up to `most` bytes. */
+  function take(
+    buffer: Buffer,
+    most: number,
+    piece: (fresh: Buffer, from: number, to: number) => Pick<Piece, "text" | "page">,
+  ): TailRead {
+    const back = mark.length;
+    const read = files.read(fd, buffer, 0, most, passed - back);
+    if (read < back || (back > 0 && buffer.compare(mark, 0, back, 0, back) !== 0))
+      return { pieces: nothing, overlong: 0, state: "changed" };
+    if (read === back) return { pieces: nothing, overlong: 0, state: "end" };
+    begun = true;
+    const fresh = buffer.subarray(back, read);
+    const cut = cutLines(fresh, cap, skipping);
+    const pieces = cut.spans.map(([from, to]) =>
+      Object.assign(piece(fresh, from, to), {
+        offset: passed + from,
+        after: spotAt(passed + to, buffer.subarray(0, back + to)),
+      }),
+    );
+    const full = read === most;
+    if (cut.consumed > 0) {
+      const end = back + cut.consumed;
+      const hole = full && pieces.length === 0 && !cut.skipping && cut.consumed === fresh.length;
+      const to = passed + cut.consumed;
+      passed = hole ? jump(to) : to;
+      mark = passed === to ? Buffer.from(buffer.subarray(Math.max(0, end - MARK), end)) : markAt(passed);
+      skipping = cut.skipping;
+      if (!skipping) offset = passed;
+      else if (cut.overlong > 0) offset = pieces.at(-1)?.after.offset ?? offset;
+    }
+    return { pieces, overlong: cut.overlong, state: full && cut.consumed > 0 ? "more" : "end" };
+  }
 }
+
+/** Its text is made only where somebody asks for it. */
+const lentPiece = (page: Page): Pick<Piece, "text" | "page"> => ({
+  page,
+  get text() {
+    return page.text;
+  },
+});

@@ -15,6 +15,7 @@ import {
 } from "../../src/core/datetime.ts";
 import { LineTime } from "../../src/core/linetime.ts";
 import { newHead, parseSyslog } from "../../src/core/logformat.ts";
+import { Page } from "../../src/core/page.ts";
 
 const zurich = createZone("Europe/Zurich")!;
 const now = Date.parse("2026-03-02T12:00:00Z");
@@ -164,7 +165,7 @@ test("the shortcuts for lines of the same second and hour change nothing", () =>
       fc.array(fc.integer({ min: -40 * 86_400, max: 0 }), { maxLength: 30 }),
       fc.boolean(),
       (offsets, near) => {
-        times.begin({ text: "", ends: undefined, times: undefined, page: undefined }, now);
+        times.begin({ page: Page.of(""), ends: undefined, times: undefined }, now);
         for (const offset of offsets) {
           const at = new Date(now + (near ? offset % 7000 : offset) * 1000);
           const stamp = `${at.toUTCString().slice(8, 11)} ${String(at.getUTCDate()).padStart(2)} ${at.toISOString().slice(11, 19)}`;

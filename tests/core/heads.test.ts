@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SyslogHeads } from "../../src/core/heads.ts";
 import { newHead, parseSyslog } from "../../src/core/logformat.ts";
-import { pageOf } from "../../src/core/page.ts";
+import { Page } from "../../src/core/page.ts";
 
 test("remembering the last line's front changes no head", () => {
   const stamp = fc.constantFrom(
@@ -72,7 +72,7 @@ test("remembering the last line's front changes no head", () => {
         const to = text.indexOf("\n", from);
         const [alone, along] = [newHead(), newHead()];
         const is = parseSyslog(text, from, to, alone);
-        expect(heads.parse(pageOf(text)!, from, to, along)).toBe(is);
+        expect(heads.parse(Page.of(text), from, to, along)).toBe(is);
         if (is) expect(along).toEqual(alone);
         if (is && alone.program >= 0) expect(heads.wanting).toBe(text.slice(alone.program, alone.programEnd));
         from = to + 1;
