@@ -5,6 +5,7 @@ import { clearHead, type Head, parseProgram, parseSyslog } from "./logformat.ts"
 import type { Page } from "./page.ts";
 import { leadingDigits, Recent } from "./recent.ts";
 
+const feed = 10;
 const blank = 32;
 const colon = 58;
 const dash = 45;
@@ -44,31 +45,38 @@ export class SyslogHeads<Wanting> {
   }
 
   parse(page: Page, from: number, end: number, head: Head): boolean {
-    const { view, bytes } = page;
+    return this.parseLike(page, from, head) || this.parseAnew(page, from, end, head);
+  }
+
+  /**
+   * The head of a line of the same second, with a program known already, as nearly all are; where the line ends need not be known. False: it is
+   * not, or there is more to look at.
+   */
+  parseLike(page: Page, from: number, head: Head): boolean {
     const { second } = this;
-    let program: number;
-    if (second.standsAt(view, from) && bytes[from + second.length] !== this.host[1])
-      program = from + second.length;
-    else program = this.programAt(bytes, from, end);
-    if (program < 0) return this.parseAnew(page, from, end, head);
-    // Like `parsePlain` for a program that is known already.
-    const known = this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
-    if (!known.text.standsAt(view, program)) return this.parseAnew(page, from, end, head, program);
+    const program = from + second.length;
+    if (!second.standsAt(page.view, from) || page.bytes[program] === this.host[1]) return false;
+    return this.parseKnown(page, from, program, head);
+  }
+
+  private parseKnown({ view, bytes }: Page, from: number, program: number, head: Head): boolean {
+    const known = this.programs[slotOf(view, program)]!;
+    if (!known.text.standsAt(view, program)) return false;
     let at = program + known.text.length;
     if (bytes[at - 1] === open) {
       const digits = leadingDigits(view, at);
       // "]: "
-      if (digits === 0 || (view.getInt32(at + digits, true) & 0xffffff) !== 0x203a5d)
-        return this.parseAnew(page, from, end, head, program);
+      if (digits === 0 || (view.getInt32(at + digits, true) & 0xffffff) !== 0x203a5d) return false;
       head.pid = at;
       head.pidEnd = at + digits;
       at += digits + 3;
     } else {
-      if (bytes[at] !== blank) return this.parseAnew(page, from, end, head, program);
+      if (bytes[at] !== blank) return false;
       head.pid = head.pidEnd = -1;
       at++;
     }
-    if (at >= end || mayBeMore(bytes[at]!)) return this.parseAnew(page, from, end, head, program);
+    const first = bytes[at]!;
+    if (first === feed || mayBeMore(first)) return false;
     head.stamp = from;
     head.host = head.tag = from + this.stamp + 1;
     head.hostEnd = program - 1;
@@ -79,17 +87,19 @@ export class SyslogHeads<Wanting> {
     return true;
   }
 
-  /** Any line; `program`: where it begins, if that is known. */
-  private parseAnew(page: Page, from: number, end: number, head: Head, program = -1): boolean {
+  /** Any other line. */
+  parseAnew(page: Page, from: number, end: number, head: Head): boolean {
     const { bytes, view } = page;
+    const program = this.programAt(bytes, from, end);
     if (program >= 0) {
+      if (this.parseKnown(page, from, program, head)) return true;
       clearHead(head, program);
       head.stamp = from;
       head.host = head.tag = from + this.stamp + 1;
       head.hostEnd = program - 1;
       if (parsePlain(bytes, program, end, head)) {
         this.wanting = this.wants(page.slice(program, head.programEnd));
-        const known = this.programs[Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26]!;
+        const known = this.programs[slotOf(view, program)]!;
         known.wanting = this.wanting;
         known.text.keep(bytes, program, head.programEnd + 1);
         return true;
@@ -149,6 +159,9 @@ function isInternet(bytes: Uint8Array, at: number, end: number): boolean {
   for (let i = at + 18; i < end; i++) if (bytes[i] === blank) return false;
   return bytes[end] === blank;
 }
+
+const slotOf = (view: DataView, program: number): number =>
+  Math.imul(view.getInt32(program, true), 0x9e3779b1) >>> 26;
 
 /** Ids of messages and uptimes may stand before the message: "[", "k". */
 const mayBeMore = (first: number): boolean => first === open || first === 107;

@@ -194,10 +194,11 @@ class LineScanner implements Scanner {
     let lines = 0;
     let headless = 0;
     for (let from = 0; from < length; ) {
-      const to = lineEnd(page, from);
+      const like = heads.parseLike(page, from, head);
+      const to = like ? nearEnd(page, head.message) : lineEnd(page, from);
       lines++;
       if (to - from > cap) this.totals.overlong++;
-      else if (heads.parse(page, from, to, head) && isSyslogHead(page, head)) {
+      else if ((like || heads.parseAnew(page, from, to, head)) && isSyslogHead(page, head)) {
         const { wanting } = heads;
         for (let i = 0; i < wanting.length; i++) wanting[i]!.withHead(page, from, to, head);
       } else {
@@ -298,6 +299,29 @@ function lineEnd({ bytes, length }: Page, from: number): number {
   const feed = bytes.indexOf(10, from);
   return feed < 0 || feed > length ? length : feed;
 }
+
+/** The same where it is not far: sixteen bytes are looked at at once, without a call. What is left of a byte is its highest bit where it is 10. */
+function nearEnd(page: Page, from: number): number {
+  const { view } = page;
+  for (let at = from; at < from + 128; at += 16) {
+    const a = view.getInt32(at, true) ^ 0x0a0a0a0a;
+    const b = view.getInt32(at + 4, true) ^ 0x0a0a0a0a;
+    const c = view.getInt32(at + 8, true) ^ 0x0a0a0a0a;
+    const d = view.getInt32(at + 12, true) ^ 0x0a0a0a0a;
+    const first = (a - 0x01010101) & ~a & 0x80808080;
+    const second = (b - 0x01010101) & ~b & 0x80808080;
+    const third = (c - 0x01010101) & ~c & 0x80808080;
+    const fourth = (d - 0x01010101) & ~d & 0x80808080;
+    if ((first | second | third | fourth) === 0) continue;
+    if (first !== 0) return at + lowest(first);
+    if (second !== 0) return at + 4 + lowest(second);
+    return third !== 0 ? at + 8 + lowest(third) : at + 12 + lowest(fourth);
+  }
+  return lineEnd(page, from + 128);
+}
+
+/** Which of four bytes the lowest bit of a word is in. */
+const lowest = (word: number): number => (31 - Math.clz32(word & -word)) >> 3;
 
 function countLines(text: string): number {
   let lines = 0;

@@ -162,6 +162,21 @@ describe("line ends and wrappers", () => {
     expect(said(scannerOf({}).file(text, live))).toEqual(["203.0.113.5 ann"]);
   });
 
+  test("a line ends where its line feed stands, however far that is", () => {
+    const scanner = createScanner([memberOf({ program: "sshd" })]);
+    const head = "Mar  2 10:15:09 web1 sshd[812]: ";
+    const failing = `${head}bad login from 192.0.2.7\n`;
+    let text = failing;
+    const ends = [text.length];
+    for (let length = 0; length < 300; length++) {
+      text += `${head}${"\x8a\x0b".repeat(150).slice(0, length)}\n${failing}`;
+      ends.push(text.length);
+    }
+    // Twice: the second time all heads are known.
+    for (let turn = 0; turn < 2; turn++) expect(scanner.file(text, live).map((one) => one.end)).toEqual(ends);
+    expect(scanner.totals.lines).toBe(2 * 601);
+  });
+
   test("a line beyond the cap is counted and not matched", () => {
     const scanner = scannerOf({}, {}, { linecap: 100 });
     expect(
