@@ -16,7 +16,8 @@ test("gives the text of its bytes, whole and in pieces", () => {
   expect(page.slice(4, 8)).toBe(text.slice(4, 8));
   expect(page.text).toBe(text);
   expect(page.slice(4, 8)).toBe(text.slice(4, 8));
-  for (const one of [Page.of(text), Page.of("plain\n")]) {
+  for (const whole of [text, "plain\n"]) {
+    const one = Page.of(whole);
     expect([...one.text].map((char) => char.charCodeAt(0))).toEqual([...one.bytes.subarray(0, one.length)]);
     expect(one.bytes[one.length]).toBe(10);
   }
