@@ -14,7 +14,7 @@ import { Watcher } from "./watcher.ts";
 
 /**
  * Asked before a failure is made of what a line said. True: that was all there is to know of it, as of somebody who is banned already; in
- * a flood these are nearly all. `place`: the target's number for now, or -1; another target may have it later. See core/blame.ts.
+ * a flood these are nearly all. `place`: the target's number for now, or -1; see core/blame.ts.
  */
 export type Settles = (target: Target, place: number, attempts: number, at: Time, live: boolean) => boolean;
 

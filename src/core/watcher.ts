@@ -92,9 +92,10 @@ export class Watcher {
     if (scan.live) this.sessions?.sweep(scan.now);
   }
 
-  /** What was found is the asker's: a storm's failures must not live here until the next line comes. */
+  /** What was found is the asker's, and the chunk its reader's: a storm must not live here until the next line comes. */
   end(): void {
     this.found = [];
+    this.where = "";
   }
 
   /** What is not the chunk (journald, JSON, joined lines) is looked at by itself. */
