@@ -6,6 +6,16 @@ import { until } from "../support/lab.ts";
 import { blame, type Part } from "./part.ts";
 import { failure, jailStatus, kernel, needsKernel, openStage, processFacts, stranger } from "./stage.ts";
 
+/** False: it has ended by itself since it was seen. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
 export const children: Part = {
   name: "children",
   missing: needsKernel,
@@ -37,8 +47,7 @@ export const children: Part = {
           2,
         ).catch((error: Error) => wrong.say(error.message));
         for (const child of processFacts(pid).children.filter((one) => one.name === "nft")) {
-          process.kill(child.pid, "SIGKILL");
-          killed++;
+          if (kill(child.pid)) killed++;
         }
         if (i % 3 === 0 && daemon.f2b("unban", stranger(i)).code === 0) unbanned++;
         await Bun.sleep(Math.random() * 60);
