@@ -65,7 +65,8 @@ function hostIn(match: Matched, index: number, bits: number, subnet: boolean, in
   const width = bits > 0 ? match.text(bits) : undefined;
   const target = judge(width === undefined ? text : `${text}/${width}`, subnet || width !== undefined);
   settle(into, target, target === undefined ? copyText(text) : undefined);
-  if (width === undefined && target?.kind === "address" && match.onPage) {
+  // As it is written here it has one number only.
+  if (width === undefined && target?.kind === "address" && target.text === text && match.onPage) {
     if (spelled.isFull) letGo();
     const place = spelled.set(target);
     if (place >= 0) into.place = epoch + place;
@@ -74,6 +75,10 @@ function hostIn(match: Matched, index: number, bits: number, subnet: boolean, in
 
 /** Addresses that have a number at once: numbers that are the same modulo this are never in use together. A power of two. */
 export const placesKnown = 1 << 14;
+/** Whether of two numbers each other one is another address: both were given since all were let go last. */
+export const areAlike = (one: number, other: number): boolean =>
+  one >= 0 && other >= 0 && (one ^ other) < placesKnown;
+
 /** Addresses seen, as they stood in a chunk: most failures end here. */
 const spelled = new Spelled<Target>(placesKnown);
 /** Added to their places, another one each time all are let go. */

@@ -2,6 +2,7 @@
 // or will come in another line), a helper that only says who is there, the end, or a success that clears what was pending.
 // A helper turns into the failure it stands for when something was pending, or when one connection tried several users.
 
+import { areAlike } from "./blame.ts";
 import type { Seconds, Time } from "./domain.ts";
 import type { Said } from "./match.ts";
 import { NumberTable, Session, type SessionTable, TextTable } from "./sessiontable.ts";
@@ -84,6 +85,8 @@ export class Sessions {
     if (said.begins || at - session.at > this.expire * 1000) return true;
     const now = said.target;
     if (now === undefined) return false;
+    // Without a look at either target.
+    if (areAlike(said.place, session.place)) return said.place !== session.place;
     const before = session.target;
     return now !== before && before !== undefined && now.text !== before.text;
   }
@@ -101,6 +104,7 @@ export class Sessions {
 function takeIn(session: Session, said: Said): void {
   if (said.target !== undefined) {
     session.target = said.target;
+    session.place = said.place;
     session.name = undefined;
   } else if (session.target === undefined && said.name !== undefined) {
     // A host name says less than the address that another line of the connection gave.

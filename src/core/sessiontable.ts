@@ -12,6 +12,8 @@ export const half = 2048;
 /** What is known of a session. */
 export class Session {
   target: Target | undefined = undefined;
+  /** The target's number; see core/blame.ts. */
+  place = -1;
   /** A host name where no address is known. */
   name: string | undefined = undefined;
   /** The user named first, and the others; mostly there is one. */
@@ -26,6 +28,7 @@ export class Session {
 
   copy(from: Session): void {
     this.target = from.target;
+    this.place = from.place;
     this.name = from.name;
     this.user = from.user;
     this.more = from.more;
@@ -37,6 +40,7 @@ export class Session {
 
   clear(): void {
     this.target = undefined;
+    this.place = -1;
     this.name = undefined;
     this.user = undefined;
     this.more = undefined;
