@@ -138,9 +138,8 @@ class Writer {
     } else if (codes.length >= 4 && max === Infinity) {
       // The last place where the text that follows can begin is looked for from the line's end; the run must reach it.
       const last = this.fresh("q");
-      const here = sameText(codes.slice(0, 4), { name: last, by: 0 });
       code += `let ${last} = e - ${codes.length};\n`;
-      code += `while (${last} >= ${least} && !(${here})) ${last}--;\n`;
+      code += backwards(codes.slice(0, 4), last, least);
       code += `while (${end} < ${last} && ${this.is(set, end)}) ${end}++;\n`;
       code += `${loop}: for (let ${tried} = ${end}; ${tried} >= ${least}; ${tried}--) {\n`;
     } else {
@@ -327,6 +326,25 @@ function digits(end: string, from: string, max: number): string {
   const bound = max === Infinity ? "" : `if (${end} > ${from} + ${max}) ${end} = ${from} + ${max};\n`;
   return code + bound;
 }
+
+/**
+ * Moves `last` back to where four codes stand, or before `least`. Four places at once are passed over where the seldomest of the codes stands
+ * in none of them.
+ */
+function backwards(codes: readonly number[], last: string, least: string): string {
+  const rank = (code: number): number => common.indexOf(String.fromCharCode(code));
+  const seldom = codes.reduce((best, code, i) => (rank(code) < rank(codes[best]!) ? i : best), 0);
+  const fours = Math.imul(codes[seldom]!, 0x01010101);
+  return (
+    `while (${last} >= ${least}) {\n` +
+    `if (${last} >= 4) {\nc = d.getInt32(${last} + ${seldom - 3}, true) ^ ${fours};\n` +
+    `if (((c - 0x01010101) & ~c & 0x80808080) === 0) {\n${last} -= 4;\ncontinue;\n}\n}\n` +
+    `if (${sameText(codes, { name: last, by: 0 })}) break;\n${last}--;\n}\n`
+  );
+}
+
+/** What stands in lines of logs most often, the commonest last; what is not here is seldom. */
+const common = "PM[]pmgdcl_h-su/:=nri,tao.e9876543210 ";
 
 type Choice = Item & { kind: "choice" };
 type Join = Item & { kind: "join" };

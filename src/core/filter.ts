@@ -6,6 +6,7 @@ import { compileTimePattern, type TimePattern } from "./datetime.ts";
 import type { Direct } from "./direct.ts";
 import type { Fault, Filter, JsonShape, Result, Seconds } from "./domain.ts";
 import { compilePattern, type Pattern } from "./pattern.ts";
+import { Recent } from "./recent.ts";
 
 export type Format = (typeof formats)[number];
 export const formats = [
@@ -66,6 +67,8 @@ export interface Expression {
   readonly leadMask: number;
   /** It only ends a session, and no later expression could mean the same line. */
   readonly onlyEnds: boolean;
+  /** How such a line begins. */
+  readonly ends: readonly Recent[];
 }
 
 export interface ExpressionStats {
@@ -90,6 +93,7 @@ export function expression(pattern: Pattern, index: number, onlyEnds = false): E
     lead,
     leadMask,
     onlyEnds,
+    ends: onlyEnds ? (pattern.leads ?? []).map(Recent.of) : [],
   };
 }
 

@@ -1,7 +1,7 @@
 // One message against a filter's expressions: the first that matches counts. What runs too long is noticed here and put out of use.
 
 import { blame, type Trusts } from "./blame.ts";
-import { decodeText, standsAt } from "./bytes.ts";
+import { decodeText } from "./bytes.ts";
 import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
@@ -78,7 +78,7 @@ export function matchMessage(
     const candidate = candidates[i]!;
     const { stats } = candidate;
     if (page !== undefined && (beginning & candidate.leadMask) !== candidate.lead) continue;
-    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate.pattern, place, from)) {
+    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate, place, from)) {
       if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
         stats.hits++;
         return "ended";
@@ -100,13 +100,9 @@ export function matchMessage(
   return undefined;
 }
 
-function begins({ leads }: Pattern, place: Place, from: number): boolean {
-  if (leads === undefined) return false;
-  for (let i = 0; i < leads.length; i++) {
-    const lead = leads[i]!;
-    if (typeof place === "string" ? place.startsWith(lead, from) : standsAt(place.bytes, from, lead))
-      return true;
-  }
+function begins({ pattern, ends }: Expression, place: Place, from: number): boolean {
+  if (typeof place === "string") return pattern.leads?.some((lead) => place.startsWith(lead, from)) === true;
+  for (let i = 0; i < ends.length; i++) if (ends[i]!.standsAt(place.view, from)) return true;
   return false;
 }
 

@@ -13,6 +13,17 @@ export class Recent {
   private mask = 0;
   private last = 0;
 
+  /** Of a latin-1 text. */
+  static of(text: string): Recent {
+    const recent = new Recent();
+    recent.keep(
+      Uint8Array.from(text, (char) => char.charCodeAt(0)),
+      0,
+      text.length,
+    );
+    return recent;
+  }
+
   /** Keeps bytes [from, to); what is longer is not kept, nor what was before. */
   keep(bytes: Uint8Array, from: number, to: number): void {
     const length = to - from;
