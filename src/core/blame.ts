@@ -24,7 +24,7 @@ const nobody: Host = { target: undefined, name: undefined };
 export interface Blamed {
   target: Target | undefined;
   name: string | undefined;
-  place: number;
+  number: number;
 }
 
 /** Whom a match blames; false: nobody, and `into` says so. */
@@ -39,7 +39,7 @@ export function blame(pattern: Pattern, match: Matched, trusted: Trusts, into: B
     if (place >= 0) {
       into.target = spelled.at(place);
       into.name = undefined;
-      into.place = epoch + place;
+      into.number = epoch + place;
     } else hostIn(match, index, bits, kind === "subnet", into);
     if (into.target === undefined || trusted === undefined) return true;
     const { target, name } = behindProxy(
@@ -55,7 +55,7 @@ export function blame(pattern: Pattern, match: Matched, trusted: Trusts, into: B
 function settle(into: Blamed, target: Target | undefined, name: string | undefined): boolean {
   into.target = target;
   into.name = name;
-  into.place = -1;
+  into.number = -1;
   return target !== undefined || name !== undefined;
 }
 
@@ -69,24 +69,24 @@ function hostIn(match: Matched, index: number, bits: number, subnet: boolean, in
   if (width === undefined && target?.kind === "address" && target.text === text && match.onPage) {
     if (spelled.isFull) letGo();
     const place = spelled.set(target);
-    if (place >= 0) into.place = epoch + place;
+    if (place >= 0) into.number = epoch + place;
   }
 }
 
 /** Addresses that have a number at once: numbers that are the same modulo this are never in use together. A power of two. */
-export const placesKnown = 1 << 14;
+export const numbersAtOnce = 1 << 14;
 /** Whether of two numbers each other one is another address: both were given since all were let go last. */
 export const areAlike = (one: number, other: number): boolean =>
-  one >= 0 && other >= 0 && (one ^ other) < placesKnown;
+  one >= 0 && other >= 0 && (one ^ other) < numbersAtOnce;
 
 /** Addresses seen, as they stood in a chunk: most failures end here. */
-const spelled = new Spelled<Target>(placesKnown);
+const spelled = new Spelled<Target>(numbersAtOnce);
 /** Added to their places, another one each time all are let go. */
 let epoch = 0;
 
 function letGo(): void {
   spelled.clear();
-  epoch = (epoch + placesKnown) & 0x7fff_ffff;
+  epoch = (epoch + numbersAtOnce) & 0x7fff_ffff;
 }
 /** Addresses seen, by their spelling: the same ones come again and again, and their texts must not keep whole chunks alive. */
 const seen = new Map<string, Target>();

@@ -3,7 +3,7 @@
 
 import type { CompiledFilter, Format } from "./filter.ts";
 import { newHead, parseStamped, parseSyslog } from "./logformat.ts";
-import type { Place } from "./page.ts";
+import type { Where } from "./page.ts";
 
 const shapes: Partial<Record<Format, RegExp>> = {
   "nginx-error": /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[[a-z]{4,6}\] \d+#\d+: /,
@@ -26,7 +26,7 @@ function hasForm(format: Format, line: string): boolean {
 const shown = 1024;
 
 /** Why the file that a chunk is of can be forged: its first line has a form of `forgeableFormats`. Undefined: it does not show. */
-export function forgeableFile({ filter, unforgeable }: CompiledFilter, chunk: Place): string | undefined {
+export function forgeableFile({ filter, unforgeable }: CompiledFilter, chunk: Where): string | undefined {
   const marks = filter.forgeableFormats;
   if (marks === undefined) return undefined;
   const begin = chunk.slice(0, Math.min(chunk.length, shown));

@@ -3,7 +3,8 @@
 
 import { clearHead, type Head, parseProgram, parseSyslog } from "./logformat.ts";
 import type { Page } from "./page.ts";
-import { leadingDigits, Recent } from "./recent.ts";
+import { Recent } from "./recent.ts";
+import { leadingDigits } from "./words.ts";
 
 const feed = 10;
 const blank = 32;

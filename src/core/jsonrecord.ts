@@ -131,7 +131,7 @@ function saysAs(
       target === undefined
         ? { target: undefined, name: copyText(host) }
         : behindProxy(target, listAt(record, paths.forwarded ?? []), context.trusted);
-    said = { ...said, ...blamed, place: -1 };
+    said = { ...said, ...blamed, number: -1 };
   }
   const field = said.user === undefined ? textAt(record, paths.user) : undefined;
   return { said: field === undefined ? said : { ...said, user: copyText(field), named: true }, time };
@@ -166,7 +166,7 @@ const fieldsOnly: Expression = expression(
 );
 
 const bare: Omit<Said, "expression"> = {
-  place: -1,
+  number: -1,
   named: false,
   target: undefined,
   name: undefined,

@@ -6,7 +6,7 @@ import { compileDirect } from "./direct.ts";
 import type { Target } from "./domain.ts";
 import type { CompiledFilter, Expression } from "./filter.ts";
 import { Matched } from "./matched.ts";
-import { type Page, type Place, textOf } from "./page.ts";
+import { type Page, textOf, type Where } from "./page.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** What a message said, until the next is matched. Texts are as logged (latin-1 view); hosts are judged. */
@@ -16,7 +16,7 @@ export interface Said {
   /** The host as logged, when it is no address. */
   readonly name: string | undefined;
   /** The number under which the target is known for now; -1: none. See core/blame.ts. */
-  readonly place: number;
+  readonly number: number;
   readonly user: string | undefined;
   /** There is a user, and the name is not empty. */
   readonly named: boolean;
@@ -46,39 +46,39 @@ export interface MatchContext {
 /** "ended": a line that ends its session and nothing more; it was not matched to its end. */
 export type Outcome = Said | "ignored" | "ended" | undefined;
 
-/** The message place[from..to) against the filter's expressions, in order; the first that matches counts. */
+/** The message where[from..to) against the filter's expressions, in order; the first that matches counts. */
 export function matchMessage(
   filter: CompiledFilter,
-  place: Place,
+  where: Where,
   from: number,
   to: number,
   context: MatchContext,
 ): Outcome {
-  let page = pageWith(place, from, to, context);
+  let page = pageWith(where, from, to, context);
   let prefixPattern: Pattern | undefined;
   if (filter.prefix.length > 0) {
     for (const candidate of filter.prefix) {
-      if (!find(candidate, place, from, to, context, prefix, page)) continue;
+      if (!find(candidate, where, from, to, context, prefix, page)) continue;
       prefixPattern = candidate.pattern;
       break;
     }
     if (prefixPattern === undefined) return undefined;
     const content = prefixPattern.groups.content;
     if (content > 0) {
-      place = prefix.text(content) ?? "";
+      where = prefix.text(content) ?? "";
       from = 0;
-      to = place.length;
+      to = where.length;
       page = undefined;
     }
   }
-  const code = from >= to ? 256 : page === undefined ? textOf(place).charCodeAt(from) : page.bytes[from]!;
+  const code = from >= to ? 256 : page === undefined ? textOf(where).charCodeAt(from) : page.bytes[from]!;
   const candidates = filter.byFirst[Math.min(code, 256)]!;
   const beginning = page === undefined ? 0 : page.view.getInt32(from, true);
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i]!;
     const { stats } = candidate;
     if (page !== undefined && (beginning & candidate.leadMask) !== candidate.lead) continue;
-    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate, place, from)) {
+    if (candidate.onlyEnds && context.endsQuietly !== undefined && begins(candidate, where, from)) {
       if (context.endsQuietly(candidate.pattern.groups.users.length > 0)) {
         stats.hits++;
         return "ended";
@@ -86,11 +86,11 @@ export function matchMessage(
     }
     if (page !== undefined && stats.direct !== undefined) {
       if (!match.fromPage(stats.direct, page, from, to)) continue;
-    } else if (!find(candidate, place, from, to, context, match, page)) continue;
+    } else if (!find(candidate, where, from, to, context, match, page)) continue;
     stats.hits++;
     for (let j = 0; j < filter.ignore.length; j++) {
       const ignoring = filter.ignore[j]!;
-      if (find(ignoring, place, from, to, context, other, page)) {
+      if (find(ignoring, where, from, to, context, other, page)) {
         ignoring.stats.hits++;
         return "ignored";
       }
@@ -100,9 +100,9 @@ export function matchMessage(
   return undefined;
 }
 
-function begins({ pattern, ends }: Expression, place: Place, from: number): boolean {
-  if (typeof place === "string") return pattern.leads?.some((lead) => place.startsWith(lead, from)) === true;
-  for (let i = 0; i < ends.length; i++) if (ends[i]!.standsAt(place.view, from)) return true;
+function begins({ pattern, ends }: Expression, where: Where, from: number): boolean {
+  if (typeof where === "string") return pattern.leads?.some((lead) => where.startsWith(lead, from)) === true;
+  for (let i = 0; i < ends.length; i++) if (ends[i]!.standsAt(where.view, from)) return true;
   return false;
 }
 
@@ -115,15 +115,15 @@ const other = new Matched();
 const often = 200;
 
 /** The page, where what is written out can run on it: up to the end of a line. What is long is left to the RegExp, whose time is watched. */
-function pageWith(place: Place, from: number, to: number, context: MatchContext): Page | undefined {
-  if (typeof place === "string" || to - from >= watchedLength || context.timing) return undefined;
-  return place.bytes[to] === 10 ? place : undefined;
+function pageWith(where: Where, from: number, to: number, context: MatchContext): Page | undefined {
+  if (typeof where === "string" || to - from >= watchedLength || context.timing) return undefined;
+  return where.bytes[to] === 10 ? where : undefined;
 }
 
 /** `run`, but what was found goes into `into`; on a chunk, and when it was run often, without its RegExp. */
 function find(
   candidate: Expression,
-  place: Place,
+  where: Where,
   from: number,
   to: number,
   context: MatchContext,
@@ -136,7 +136,7 @@ function find(
     if (++stats.runs === often && isWritable(candidate))
       stats.direct = compileDirect(candidate.pattern.regex.source);
   }
-  const array = run(candidate, textOf(place), from, to, context);
+  const array = run(candidate, textOf(where), from, to, context);
   if (array === null) return false;
   into.fromRegExp(array);
   return true;
@@ -229,7 +229,7 @@ const spoken: Omit<{ -readonly [Key in keyof Said]: Said[Key] }, "expression"> &
   expression: undefined,
   target: undefined,
   name: undefined,
-  place: -1,
+  number: -1,
   user: undefined,
   named: false,
   nofail: false,

@@ -36,7 +36,7 @@ export class Page {
     const ascii = read === length && written === length;
     if (!ascii && !copyCodes(text)) return Page.of(encodeText(text));
     room[length] = 10;
-    return new Page(room, length, text, ascii);
+    return new Page(room.subarray(0, length + 1 + readAhead), length, text, ascii);
   }
 
   /** The chunk as a latin-1 view of its bytes. */
@@ -81,6 +81,6 @@ function copyCodes(text: string): boolean {
 }
 
 /** Where a message stands: on the page, or in a text of its own. */
-export type Place = Page | string;
+export type Where = Page | string;
 
-export const textOf = (place: Place): string => (typeof place === "string" ? place : place.text);
+export const textOf = (where: Where): string => (typeof where === "string" ? where : where.text);

@@ -2,7 +2,8 @@
 
 import type { Head } from "./logformat.ts";
 import type { Page } from "./page.ts";
-import { idAt, Recent } from "./recent.ts";
+import { Recent } from "./recent.ts";
+import { idAt } from "./words.ts";
 
 /**
  * Host, program and process id of a syslog head as one number; BSD's level in front belongs to it, as it does in fail2ban. Two

@@ -8,15 +8,16 @@ import type { Failure, JournaldEntry, Seconds, Target, Time } from "./domain.ts"
 import type { CompiledFilter, Expression } from "./filter.ts";
 import { SyslogHeads } from "./heads.ts";
 import { type Head, newHead } from "./logformat.ts";
-import { Page, type Place } from "./page.ts";
+import { Page, type Where } from "./page.ts";
 import { RecordReader } from "./records.ts";
 import { Watcher } from "./watcher.ts";
+import { lineEnd, nearEnd } from "./words.ts";
 
 /**
  * Asked before a failure is made of what a line said. True: that was all there is to know of it, as of somebody who is banned already; in
- * a flood these are nearly all. `place`: the target's number for now, or -1; see core/blame.ts.
+ * a flood these are nearly all. `number`: the target's for now, or -1; see core/blame.ts.
  */
-export type Settles = (target: Target, place: number, attempts: number, at: Time, live: boolean) => boolean;
+export type Settles = (target: Target, number: number, attempts: number, at: Time, live: boolean) => boolean;
 
 /** One jail's filter among those that watch the same source. */
 export interface Member {
@@ -87,7 +88,7 @@ export interface Counters {
 
 export interface Scanner {
   /** A latin-1 view of whole lines, or a page of them. */
-  file(chunk: Place, context: ScanContext): readonly Found[];
+  file(chunk: Where, context: ScanContext): readonly Found[];
   journald(entries: readonly JournaldEntry[], context: ScanContext): readonly Found[];
   readonly counters: readonly Counters[];
   /** Lines and entries read, and those longer than the cap. */
@@ -135,7 +136,7 @@ class LineScanner implements Scanner {
     this.unrouted = this.watchers.filter((watcher) => !this.routed.includes(watcher));
   }
 
-  file(chunk: Place, context: ScanContext): readonly Found[] {
+  file(chunk: Where, context: ScanContext): readonly Found[] {
     const whole = typeof chunk === "string" ? Page.of(chunk) : chunk;
     if (!whole.isGood) throw new Error("a chunk was looked at after the next one had been read");
     const records = this.reader.read(whole);
@@ -293,35 +294,6 @@ function isSyslogHead({ bytes }: Page, head: Head): boolean {
 
 const isClassic = (bytes: Uint8Array, { stamp, host }: Head): boolean =>
   host === stamp + 16 && bytes[stamp + 3] === 32 && bytes[stamp + 6] === 32;
-
-/** Where the line ends: at its line feed, or where the page does. */
-function lineEnd({ bytes, length }: Page, from: number): number {
-  const feed = bytes.indexOf(10, from);
-  return feed < 0 || feed > length ? length : feed;
-}
-
-/** The same where it is not far: sixteen bytes are looked at at once, without a call. What is left of a byte is its highest bit where it is 10. */
-function nearEnd(page: Page, from: number): number {
-  const { view } = page;
-  for (let at = from; at < from + 128; at += 16) {
-    const a = view.getInt32(at, true) ^ 0x0a0a0a0a;
-    const b = view.getInt32(at + 4, true) ^ 0x0a0a0a0a;
-    const c = view.getInt32(at + 8, true) ^ 0x0a0a0a0a;
-    const d = view.getInt32(at + 12, true) ^ 0x0a0a0a0a;
-    const first = (a - 0x01010101) & ~a & 0x80808080;
-    const second = (b - 0x01010101) & ~b & 0x80808080;
-    const third = (c - 0x01010101) & ~c & 0x80808080;
-    const fourth = (d - 0x01010101) & ~d & 0x80808080;
-    if ((first | second | third | fourth) === 0) continue;
-    if (first !== 0) return at + lowest(first);
-    if (second !== 0) return at + 4 + lowest(second);
-    return third !== 0 ? at + 8 + lowest(third) : at + 12 + lowest(fourth);
-  }
-  return lineEnd(page, from + 128);
-}
-
-/** Which of four bytes the lowest bit of a word is in. */
-const lowest = (word: number): number => (31 - Math.clz32(word & -word)) >> 3;
 
 function countLines(text: string): number {
   let lines = 0;

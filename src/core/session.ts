@@ -86,7 +86,7 @@ export class Sessions {
     const now = said.target;
     if (now === undefined) return false;
     // Without a look at either target.
-    if (areAlike(said.place, session.place)) return said.place !== session.place;
+    if (areAlike(said.number, session.number)) return said.number !== session.number;
     const before = session.target;
     return now !== before && before !== undefined && now.text !== before.text;
   }
@@ -104,7 +104,7 @@ export class Sessions {
 function takeIn(session: Session, said: Said): void {
   if (said.target !== undefined) {
     session.target = said.target;
-    session.place = said.place;
+    session.number = said.number;
     session.name = undefined;
   } else if (session.target === undefined && said.name !== undefined) {
     // A host name says less than the address that another line of the connection gave.

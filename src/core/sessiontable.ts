@@ -13,7 +13,7 @@ export const half = 2048;
 export class Session {
   target: Target | undefined = undefined;
   /** The target's number; see core/blame.ts. */
-  place = -1;
+  number = -1;
   /** A host name where no address is known. */
   name: string | undefined = undefined;
   /** The user named first, and the others; mostly there is one. */
@@ -28,7 +28,7 @@ export class Session {
 
   copy(from: Session): void {
     this.target = from.target;
-    this.place = from.place;
+    this.number = from.number;
     this.name = from.name;
     this.user = from.user;
     this.more = from.more;
@@ -40,7 +40,7 @@ export class Session {
 
   clear(): void {
     this.target = undefined;
-    this.place = -1;
+    this.number = -1;
     this.name = undefined;
     this.user = undefined;
     this.more = undefined;

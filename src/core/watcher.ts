@@ -13,7 +13,7 @@ import { matchJson } from "./jsonrecord.ts";
 import { LineTime } from "./linetime.ts";
 import { behindStamp, clearHead, type Head, newHead, parseStamped, parseSyslog } from "./logformat.ts";
 import { type MatchContext, matchMessage, type Outcome, run, type Said } from "./match.ts";
-import { type Page, type Place, textOf } from "./page.ts";
+import { type Page, textOf, type Where } from "./page.ts";
 import { PidKeys } from "./pidkeys.ts";
 import type { Records } from "./records.ts";
 import type { Counters, Found, Member, ScanContext, ScannerOptions } from "./scan.ts";
@@ -39,7 +39,7 @@ export class Watcher {
   private found: Found[] = [];
 
   // The line in hand.
-  private where: Place = "";
+  private where: Where = "";
   private from = 0;
   private to = 0;
   private head: Head = this.ownHead;
@@ -107,7 +107,7 @@ export class Watcher {
     return textOf(this.where);
   }
 
-  private take(where: Place, from: number, to: number, head: Head): void {
+  private take(where: Where, from: number, to: number, head: Head): void {
     this.where = where;
     this.from = from;
     this.to = to;
@@ -356,7 +356,7 @@ export class Watcher {
   // ------------------------------------------------------------------------------------------------------------- sessions
 
   /** The session's key of a message; undefined: it has none. */
-  private key(where: Place, from: number, to: number): Key {
+  private key(where: Where, from: number, to: number): Key {
     if (this.knownKey !== null) return this.knownKey;
     const { session } = this.compiled;
     if (session === undefined) return undefined;
@@ -434,8 +434,8 @@ export class Watcher {
     const when = scan.live || scan.clamp === false ? at : Math.min(at, scan.now);
     if (target !== undefined && this.member.settles !== undefined) {
       // A session's target is what its last line said, where that said one.
-      const place = outcome.target === undefined ? -1 : outcome.place;
-      if (this.member.settles(target, place, attempts, when, scan.live)) return;
+      const number = outcome.target === undefined ? -1 : outcome.number;
+      if (this.member.settles(target, number, attempts, when, scan.live)) return;
     }
     const failure: Mutable<Failure> = {
       target: target ?? idTarget(name ?? ""),

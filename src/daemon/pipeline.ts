@@ -228,9 +228,9 @@ export function createPipeline(core: Core): Pipeline {
     const { name } = running.jail;
     const failed = core.tally.failing(name);
     const known = new KnownBans();
-    return (target, place, attempts, at, live) => {
+    return (target, number, attempts, at, live) => {
       if (core.chatty || events.listening) return false;
-      let due = known.due(place, core.applied);
+      let due = known.due(number, core.applied);
       if (Number.isNaN(due) || (live && at >= due)) {
         const ban = running.facts.covering(name, target);
         if (ban === undefined) return false;
@@ -239,7 +239,7 @@ export function createPipeline(core: Core): Pipeline {
           noteStillFailing(running, ban);
           due = Number.POSITIVE_INFINITY;
         }
-        known.keep(place, core.applied, due);
+        known.keep(number, core.applied, due);
       }
       failed(attempts, at);
       return true;

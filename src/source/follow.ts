@@ -9,7 +9,7 @@ import { openLog } from "./open.ts";
 import { bounded, type Packing, unpack } from "./packed.ts";
 import { locate, type Rotated, siblings } from "./rotated.ts";
 import { startOffset, type TimeOf } from "./start.ts";
-import { createTail, type Piece, type Tail } from "./tail.ts";
+import { createTail, type Tail } from "./tail.ts";
 import { linesOf } from "./unpacked.ts";
 
 type FilePosition = Extract<Position, { kind: "file" }>;
@@ -135,9 +135,9 @@ export class Follow {
     const { pieces, overlong, state } = tail.lend(lent);
     this.#count(overlong);
     if (state === "changed") return undefined;
-    const chunks = pieces.map((piece) => {
-      if (piece.page !== undefined) pages.push(piece.page);
-      return lentChunk(piece, this.#chunk("", piece.offset, piece.after, []));
+    const chunks = pieces.map(({ page, offset, after }) => {
+      pages.push(page);
+      return lentChunk(page, this.#chunk("", offset, after, []));
     });
     if (state === "end") this.live = true;
     return { chunks, more: state === "more" };
@@ -526,12 +526,12 @@ export class Follow {
   }
 }
 
-/** The chunk with the piece's text, which is made only where somebody asks for it. */
-const lentChunk = (piece: Piece, chunk: FileChunk): FileChunk => ({
+/** The chunk with the page's text, which is made only where somebody asks for it. */
+const lentChunk = (page: Page, chunk: FileChunk): FileChunk => ({
   ...chunk,
-  ...(piece.page === undefined ? {} : { page: piece.page }),
+  page,
   get text() {
-    return piece.text;
+    return page.text;
   },
 });
 

@@ -13,15 +13,13 @@ import { cutLines } from "./segment.ts";
 export const MARK = 64;
 
 /** What was read at once: whole lines, with the position behind them. */
-export interface Piece {
-  readonly text: string;
-  readonly page?: Page;
+export type Piece<Lines> = Lines & {
   readonly offset: number;
   readonly after: FileSpot;
-}
+};
 
-export interface TailRead {
-  readonly pieces: readonly Piece[];
+export interface TailRead<Lines> {
+  readonly pieces: readonly Piece<Lines>[];
   readonly overlong: number;
   /** "more": read on; "end": everything there is has been read; "changed": this is not what was read before. */
   readonly state: "more" | "end" | "changed";
@@ -36,9 +34,9 @@ export interface Tail {
   /** Something was read since it was opened. */
   readonly begun: boolean;
   /** `buffer` holds at least MARK bytes and the longest line shown; it is free again when this returns. */
-  read(buffer: Buffer): TailRead;
+  read(buffer: Buffer): TailRead<{ readonly text: string }>;
   /** The same, but the pieces are pages that lie in the buffer: they are good until it is filled again. */
-  lend(buffer: Buffer): TailRead;
+  lend(buffer: Buffer): TailRead<{ readonly page: Page }>;
   /** Starts at `offset`, a start of a line. */
   seek(offset: number): void;
   /** Is the text before `spot.offset` what it was when the spot was noted? */
@@ -51,7 +49,7 @@ export function fingerprint(mark: Uint8Array): string {
   return mark.length === 0 ? "" : Bun.hash.xxHash64(mark).toString(16).padStart(16, "0");
 }
 
-const nothing: readonly Piece[] = [];
+const nothing: readonly never[] = [];
 
 export function createTail(system: System, fd: number, stat: FileStat, cap: number): Tail {
   const { files } = system;
@@ -102,9 +100,9 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     read: (buffer) =>
       take(buffer, buffer.length, (fresh, from, to) => ({ text: fresh.toString("latin1", from, to) })),
     lend: (buffer) =>
-      take(buffer, buffer.length - readAhead, (fresh, from, to) =>
-        lentPiece(Page.lent(fresh, from, to, isAscii(fresh.subarray(from, to)))),
-      ),
+      take(buffer, buffer.length - readAhead, (fresh, from, to) => ({
+        page: Page.lent(fresh, from, to, isAscii(fresh.subarray(from, to))),
+      })),
     seek: goTo,
     holds(spot) {
       const bytes = markAt(spot.offset);
@@ -115,11 +113,11 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
   };
 
   /** Reads up to `most` bytes. */
-  function take(
+  function take<Lines extends object>(
     buffer: Buffer,
     most: number,
-    piece: (fresh: Buffer, from: number, to: number) => Pick<Piece, "text" | "page">,
-  ): TailRead {
+    lines: (fresh: Buffer, from: number, to: number) => Lines,
+  ): TailRead<Lines> {
     const back = mark.length;
     const read = files.read(fd, buffer, 0, most, passed - back);
     if (read < back || (back > 0 && buffer.compare(mark, 0, back, 0, back) !== 0))
@@ -128,12 +126,11 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     begun = true;
     const fresh = buffer.subarray(back, read);
     const cut = cutLines(fresh, cap, skipping);
-    const pieces = cut.spans.map(([from, to]) =>
-      Object.assign(piece(fresh, from, to), {
-        offset: passed + from,
-        after: spotAt(passed + to, buffer.subarray(0, back + to)),
-      }),
-    );
+    const pieces = cut.spans.map(([from, to]) => ({
+      ...lines(fresh, from, to),
+      offset: passed + from,
+      after: spotAt(passed + to, buffer.subarray(0, back + to)),
+    }));
     const full = read === most;
     if (cut.consumed > 0) {
       const end = back + cut.consumed;
@@ -148,11 +145,3 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     return { pieces, overlong: cut.overlong, state: full && cut.consumed > 0 ? "more" : "end" };
   }
 }
-
-/** Its text is made only where somebody asks for it. */
-const lentPiece = (page: Page): Pick<Piece, "text" | "page"> => ({
-  page,
-  get text() {
-    return page.text;
-  },
-});

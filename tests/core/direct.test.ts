@@ -139,7 +139,7 @@ const atom = fc.constantFrom(
   "\\.",
   "abab ",
 );
-const times = fc.constantFrom("*", "+", "?", "{1,3}", "{2}", "*?", "+?", "??", "{0,2}");
+const times = fc.constantFrom("*", "+", "?", "{1,3}", "{2}", "{1,9}", "{5}", "*?", "+?", "??", "{0,2}");
 const { expression } = fc.letrec<{ expression: string; branch: string; piece: string }>((tie) => ({
   expression: fc.array(tie("branch"), { minLength: 1, maxLength: 3 }).map((branches) => branches.join("|")),
   branch: fc.array(tie("piece"), { minLength: 1, maxLength: 5 }).map((pieces) => pieces.join("")),
@@ -162,7 +162,7 @@ const { expression } = fc.letrec<{ expression: string; branch: string; piece: st
 
 test("any other expression that can be written out, on any line", () => {
   let written = 0;
-  const letters = fc.constantFrom("a", "b", "1", " ", ".", "ab", "abab ", "\xe9");
+  const letters = fc.constantFrom("a", "b", "1", "12345", " ", ".", "ab", "abab ", "\xe9");
   const lines = fc.array(
     fc.array(letters, { maxLength: 14 }).map((all) => all.join("")),
     { maxLength: 4 },

@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { idAt, leadingDigits, Recent } from "../../src/core/recent.ts";
+import { Recent } from "../../src/core/recent.ts";
+import { idAt, leadingDigits } from "../../src/core/words.ts";
 
 const viewOf = (text: string): { readonly bytes: Uint8Array; readonly view: DataView } => {
   const bytes = new Uint8Array([...`${text}${"5".repeat(80)}`].map((char) => char.charCodeAt(0)));
