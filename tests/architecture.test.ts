@@ -109,6 +109,7 @@ describe("core/ is pure", () => {
       const forbidden = [
         /"node:/,
         /\bBun\./,
+        /\bBuffer\./,
         /\bprocess\./,
         /\bDate\.now\b/,
         /\bnew Date\(\)/,

@@ -13,18 +13,28 @@ export class Page {
     /** A line feed stands behind the text, or ends it; then as much as may be read ahead. */
     readonly bytes: Uint8Array,
     readonly length: number,
-    text: string | undefined,
     /** Whether nothing in it needs decoding. */
     readonly ascii: boolean,
+    text: string | undefined,
+    private readonly cutOut: ((from: number, to: number) => string) | undefined,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.own = text;
   }
 
-  /** Whole lines in a buffer that will be filled again: the page is good until `expire`. `readAhead` bytes stand behind them, whatever they are. */
-  static lent(buffer: Uint8Array, from: number, to: number, ascii: boolean): Page {
+  /**
+   * Whole lines in a buffer that will be filled again: the page is good until `expire`. `readAhead` bytes stand behind them, whatever they are;
+   * `cutOut` gives a piece of the lines as a latin-1 view.
+   */
+  static lent(
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+    ascii: boolean,
+    cutOut: (from: number, to: number) => string,
+  ): Page {
     const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + from, to - from + readAhead);
-    return new Page(bytes, to - from, undefined, ascii);
+    return new Page(bytes, to - from, ascii, undefined, cutOut);
   }
 
   /** Of a latin-1 view; what is none is looked at as its UTF-8. The page before is no longer good. */
@@ -36,7 +46,7 @@ export class Page {
     const ascii = read === length && written === length;
     if (!ascii && !copyCodes(text)) return Page.of(encodeText(text));
     room[length] = 10;
-    return new Page(room.subarray(0, length + 1 + readAhead), length, text, ascii);
+    return new Page(room.subarray(0, length + 1 + readAhead), length, ascii, text, undefined);
   }
 
   /** The chunk as a latin-1 view of its bytes. */
@@ -61,9 +71,9 @@ export class Page {
   }
 
   private cut(from: number, to: number): string {
-    if (this.gone) throw new Error("a chunk was asked for its text after the next one had been read");
-    const { buffer, byteOffset } = this.bytes;
-    return Buffer.from(buffer as ArrayBuffer, byteOffset + from, to - from).toString("latin1");
+    if (this.gone || this.cutOut === undefined)
+      throw new Error("a chunk was asked for its text after the next one had been read");
+    return this.cutOut(from, to);
   }
 }
 

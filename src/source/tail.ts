@@ -100,9 +100,11 @@ export function createTail(system: System, fd: number, stat: FileStat, cap: numb
     read: (buffer) =>
       take(buffer, buffer.length, (fresh, from, to) => ({ text: fresh.toString("latin1", from, to) })),
     lend: (buffer) =>
-      take(buffer, buffer.length - readAhead, (fresh, from, to) => ({
-        page: Page.lent(fresh, from, to, isAscii(fresh.subarray(from, to))),
-      })),
+      take(buffer, buffer.length - readAhead, (fresh, from, to) => {
+        const lines = fresh.subarray(from, to);
+        const cutOut = (begin: number, end: number): string => lines.toString("latin1", begin, end);
+        return { page: Page.lent(fresh, from, to, isAscii(lines), cutOut) };
+      }),
     seek: goTo,
     holds(spot) {
       const bytes = markAt(spot.offset);

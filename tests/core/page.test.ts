@@ -6,7 +6,12 @@ import { createScanner } from "../../src/core/scan.ts";
 
 const lent = (text: string): { readonly buffer: Buffer; readonly page: Page } => {
   const buffer = Buffer.from(`before\n${text}after${"x".repeat(80)}`, "latin1");
-  return { buffer, page: Page.lent(buffer, 7, 7 + text.length, false) };
+  return {
+    buffer,
+    page: Page.lent(buffer, 7, 7 + text.length, false, (from, to) =>
+      buffer.toString("latin1", 7 + from, 7 + to),
+    ),
+  };
 };
 
 test("gives the text of its bytes, whole and in pieces", () => {
